@@ -1,0 +1,1 @@
+"""Runs agents on a task, judges their patches, and keeps the evidence."""

@@ -1,0 +1,127 @@
+"""What happens in a run, as it happens: typed events, one JSON object a line.
+
+The journal keeps them, `--json` prints them, the live display draws them. Whoever adds a kind of event adds
+a class here and nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Literal
+
+from pydantic import Field, TypeAdapter
+
+from harness.timing.measurement import Progress
+from harness.verdict import NoiseFloor, Record, Verdict
+
+Phase = Literal["worktree", "agent", "diff", "policy", "build", "tests", "timing", "confirmation"]
+
+
+class RunStarted(Record):
+    """The first event. Everything a later reader needs to know what was run."""
+
+    event: Literal["run_started"] = "run_started"
+    at: str
+    run: str
+    task: str
+    task_file: str
+    agent: str
+    model: str | None
+    attempts: int
+    base_commit: str
+    base_tree: str
+    harness_version: str
+    note: str | None = None
+
+
+class AdmissionStep(Record):
+    """One check of the base before any attempt: it builds, its tests pass, it can be timed."""
+
+    event: Literal["admission_step"] = "admission_step"
+    at: str
+    step: Literal["seal", "build", "tests", "noise"]
+    state: Literal["started", "passed"]
+    detail: str = ""
+    progress: Progress | None = None
+
+
+class Admitted(Record):
+    """The base may be worked on. `noise` is its A/A interval on this machine."""
+
+    event: Literal["admitted"] = "admitted"
+    at: str
+    noise: NoiseFloor
+    expected_tests: int
+
+
+class AttemptStarted(Record):
+    """An attempt has a name; its worktree comes next."""
+
+    event: Literal["attempt_started"] = "attempt_started"
+    at: str
+    attempt: str
+
+
+class PhaseStarted(Record):
+    """An attempt moved on."""
+
+    event: Literal["phase_started"] = "phase_started"
+    at: str
+    attempt: str
+    phase: Phase
+
+
+class AgentStep(Record):
+    """The agent began a step: a model call's tool, in a few words."""
+
+    event: Literal["agent_step"] = "agent_step"
+    at: str
+    attempt: str
+    step: int
+    tool: str
+    detail: str
+
+
+class TimingProgress(Record):
+    """A session of a measurement is over. Not journalled: the display's business."""
+
+    event: Literal["timing_progress"] = "timing_progress"
+    at: str
+    attempt: str
+    phase: Phase
+    progress: Progress
+
+
+class AttemptFinished(Record):
+    """An attempt has its verdict."""
+
+    event: Literal["attempt_finished"] = "attempt_finished"
+    at: str
+    attempt: str
+    verdict: Verdict
+
+
+class RunFinished(Record):
+    """The last event of a run that ended by itself or was told to."""
+
+    event: Literal["run_finished"] = "run_finished"
+    at: str
+    run: str
+    attempts: list[Verdict]
+    interrupted: bool = False
+
+
+Event = (
+    RunStarted
+    | AdmissionStep
+    | Admitted
+    | AttemptStarted
+    | PhaseStarted
+    | AgentStep
+    | TimingProgress
+    | AttemptFinished
+    | RunFinished
+)
+EventAdapter: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator="event")])
+
+Emit = Callable[[Event], None]

@@ -1,0 +1,126 @@
+"""What judging a patch ends in: the Verdict, and the small records it is made of."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from harness.errors import Status
+
+
+class Record(BaseModel):
+    """Base of everything written to disk: immutable, and strict about unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Interval(Record):
+    """A ratio of times with its confidence interval: `speedup` = base time / candidate time, no unit.
+
+    `low` and `high` are the ends of a 95 % interval unless the record that holds it says otherwise.
+    """
+
+    estimate: float
+    low: float
+    high: float
+
+
+class WorkloadResult(Record):
+    """One workload's times in microseconds a call (medians over sessions) and their ratio."""
+
+    name: str
+    held_out: bool
+    base_us: float
+    candidate_us: float
+    speedup: Interval
+
+
+class PatchStats(Record):
+    """The patch that was judged. `path` is relative to the run's folder where there is one."""
+
+    path: str
+    sha256: str
+    files: list[str]
+    insertions: int
+    deletions: int
+
+
+class Device(Record):
+    """The machine the timing ran on. `kind` is `cpu` or `cuda`; two verdicts compare only on equal `name`s."""
+
+    kind: str
+    name: str
+    cores: int
+    memory_gb: float
+    platform: str
+    versions: dict[str, str]
+
+
+class Tokens(Record):
+    """Model tokens, as the provider billed them."""
+
+    input: int = 0
+    cached: int = 0
+    output: int = 0
+    reasoning: int = 0
+
+
+class Cost(Record):
+    """What the agent used up. `usd` is None when the price is unknown, 0 when no model was called."""
+
+    steps: int = 0
+    tokens: Tokens = Field(default_factory=Tokens)
+    usd: float | None = 0.0
+    seconds: float = 0.0
+
+
+class NoiseFloor(Record):
+    """The machine's A/A noise: base against base through the same protocol."""
+
+    speedup: Interval
+    sessions: int
+
+
+class TimingEvidence(Record):
+    """How the published number came about: what was looked at first, and what confirmed it."""
+
+    selection: Interval
+    confirmation: Interval | None
+    sessions: int
+    min_effect: float
+    noise: NoiseFloor | None
+
+
+class Verdict(Record):
+    """The judgement of one patch. `speedup` is base time / patched time over all workloads (geometric mean).
+
+    `incorrect`, `rejected` and `build_failed` count as 1.0x in any mean over attempts; `infra_failed` is
+    not counted. `speedup` is None where nothing was timed.
+    """
+
+    run: str | None
+    attempt: str | None
+    task: str
+    agent: str
+    model: str | None
+    status: Status
+    cause: str | None
+    message: str
+    speedup: Interval | None = None
+    workloads: list[WorkloadResult] = Field(default_factory=list)
+    timing: TimingEvidence | None = None
+    patch: PatchStats | None = None
+    base_commit: str
+    device: Device | None = None
+    sandbox: str
+    cost: Cost = Field(default_factory=Cost)
+    harness_version: str
+    finished_at: str
+
+    @property
+    def counted_speedup(self) -> float | None:
+        """What this attempt adds to a mean: its estimate, 1.0 for anything that earned none, None if not counted."""
+        if self.status == "infra_failed":
+            return None
+        if self.status in ("faster", "slower", "same") and self.speedup is not None:
+            return self.speedup.estimate
+        return 1.0
