@@ -1,0 +1,285 @@
+"""The journal: one append-only file a run, one event a line; what a run is, is what folding it gives."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import json
+import math
+import os
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from pydantic import ValidationError
+
+from harness.errors import HarnessError, StorageError
+from harness.events import (
+    Admitted,
+    AgentStep,
+    AttemptFinished,
+    AttemptStarted,
+    Event,
+    EventAdapter,
+    Phase,
+    PhaseStarted,
+    RunFinished,
+    RunStarted,
+    TimingProgress,
+)
+from harness.verdict import Verdict
+
+LOCK_PATIENCE_SECONDS = 0.5
+
+
+def encode_event(event: Event) -> str:
+    """One line of strict JSON, without its newline, that `EventAdapter.validate_json` reads back.
+
+    Pydantic's own JSON turns infinities into null, which does not read back as a number, and refuses lone
+    surrogates, which an agent's output may hold; neither may cost a run its record.
+    """
+    content = event.model_dump()
+    try:
+        line = json.dumps(content, ensure_ascii=False, allow_nan=False)
+        line.encode()
+    except ValueError:
+        line = json.dumps(_storable(content), ensure_ascii=False, allow_nan=False)
+    return line
+
+
+def _storable(value: Any) -> Any:  # noqa: ANN401 - any JSON value
+    if isinstance(value, dict):
+        return {key: _storable(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_storable(item) for item in value]
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode("utf-8")
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    return value
+
+
+class Journal:
+    """Appends events to a run's journal; every one is on the disk before `append` returns.
+
+    Opening takes the journal's lock, so that two processes never write one run, and cuts off a line that a
+    crash left half-written.
+
+    Raises:
+        StorageError: the file cannot be opened, or the disk is full.
+        HarnessError: another process is writing this run.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            self._descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
+        except OSError as error:
+            raise _cannot("open", path, error) from error
+        try:
+            self._lock()
+            self._mend_tail()
+        except BaseException:
+            os.close(self._descriptor)
+            raise
+
+    def append(self, event: Event) -> None:
+        """Write one event and wait for the disk. Timing progress is the display's business and is not kept.
+
+        Raises:
+            StorageError: the disk is full or gone; what was half-written is taken back first.
+        """
+        if isinstance(event, TimingProgress):
+            return
+        line = (encode_event(event) + "\n").encode()
+        whole = os.fstat(self._descriptor).st_size
+        try:
+            written = 0
+            while written < len(line):
+                written += os.write(self._descriptor, line[written:])
+            os.fsync(self._descriptor)
+        except OSError as error:
+            # Otherwise a later event would be glued to this half line and both would be lost.
+            with contextlib.suppress(OSError):
+                os.ftruncate(self._descriptor, whole)
+            raise _cannot("write", self.path, error) from error
+
+    def close(self) -> None:
+        """Give the file and its lock back."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+    def __enter__(self) -> Journal:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _lock(self) -> None:
+        # `is_being_written` holds a shared lock for an instant, so one refusal proves nothing.
+        give_up = time.monotonic() + LOCK_PATIENCE_SECONDS
+        while True:
+            try:
+                fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return
+            except BlockingIOError as error:
+                if time.monotonic() > give_up:
+                    raise HarnessError(
+                        f"{self.path}: another process is writing this run.",
+                        remedy="Wait for it to end, or stop it; `harness list` shows which runs are running.",
+                    ) from error
+                time.sleep(0.02)
+            except OSError:
+                return  # A file system without locks: better an unguarded journal than none.
+
+    def _mend_tail(self) -> None:
+        try:
+            size = os.fstat(self._descriptor).st_size
+            tail = _tail(self._descriptor, size)
+            if not tail:
+                return
+            if _parse(tail) is None:
+                os.ftruncate(self._descriptor, size - len(tail))
+            else:
+                os.write(self._descriptor, b"\n")
+            os.fsync(self._descriptor)
+        except OSError as error:
+            raise _cannot("write", self.path, error) from error
+
+
+def _tail(descriptor: int, size: int) -> bytes:
+    """What stands after the last newline; read backwards, a journal may be long."""
+    tail = b""
+    while size > 0:
+        start = max(0, size - 65536)
+        block = os.pread(descriptor, size - start, start)
+        newline = block.rfind(b"\n")
+        if newline >= 0:
+            return block[newline + 1 :] + tail
+        tail = block + tail
+        size = start
+    return tail
+
+
+def _parse(line: bytes) -> Event | None:
+    try:
+        return EventAdapter.validate_json(line)
+    except ValidationError:
+        return None
+
+
+def is_being_written(path: Path) -> bool:
+    """Whether a live process has this journal open for writing. A killed one's lock dies with it."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def read_events(path: Path) -> list[Event]:
+    """All events of a journal, oldest first. A torn last line is dropped: its event never happened.
+
+    A prefix of a JSON object is never a JSON object, so a last line that lacks only its newline is complete,
+    and counts.
+
+    Raises:
+        StorageError: the file cannot be read.
+        HarnessError: a line that is not the torn last one is not an event; names file and line.
+    """
+    try:
+        lines = path.read_bytes().split(b"\n")
+    except OSError as error:
+        raise _cannot("read", path, error) from error
+    events = []
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        event = _parse(line)
+        if event is not None:
+            events.append(event)
+        elif number < len(lines):
+            raise HarnessError(
+                f"{path}:{number}: this line is not an event of this version of the harness.",
+                remedy="The journal was edited or damaged, or comes from another version; "
+                "restore it, or move the run's folder away.",
+            )
+    return events
+
+
+@dataclass(frozen=True)
+class AttemptState:
+    """How far an attempt came: the phase it is in, the agent's steps so far, and its verdict once it has one."""
+
+    phase: Phase | None = None
+    steps: int = 0
+    verdict: Verdict | None = None
+
+
+@dataclass(frozen=True)
+class RunState:
+    """What a journal says about its run. `attempts` is in the order in which they started.
+
+    `finished` is false for a run that was killed or is still going; `interrupted` means that it was told to end.
+    """
+
+    started: RunStarted | None = None
+    admitted: Admitted | None = None
+    attempts: dict[str, AttemptState] = field(default_factory=dict)
+    finished: bool = False
+    interrupted: bool = False
+
+    @property
+    def verdicts(self) -> list[Verdict]:
+        """Verdicts of the attempts that have one, in the order in which they started."""
+        return [state.verdict for state in self.attempts.values() if state.verdict is not None]
+
+
+def fold(events: Iterable[Event]) -> RunState:
+    """The state of a run after these events. An attempt that starts over loses what it had not finished."""
+    started: RunStarted | None = None
+    admitted: Admitted | None = None
+    attempts: dict[str, AttemptState] = {}
+    finished = interrupted = False
+    for event in events:
+        if isinstance(event, RunStarted):
+            started = event
+        elif isinstance(event, Admitted):
+            admitted = event
+        elif isinstance(event, AttemptStarted):
+            attempts[event.attempt] = AttemptState()
+        elif isinstance(event, PhaseStarted):
+            attempts[event.attempt] = replace(attempts.get(event.attempt, AttemptState()), phase=event.phase)
+        elif isinstance(event, AgentStep):
+            attempts[event.attempt] = replace(attempts.get(event.attempt, AttemptState()), steps=event.step)
+        elif isinstance(event, AttemptFinished):
+            attempts[event.attempt] = replace(attempts.get(event.attempt, AttemptState()), verdict=event.verdict)
+        # Anything after a run's last event means that it was resumed.
+        finished = isinstance(event, RunFinished)
+        interrupted = event.interrupted if isinstance(event, RunFinished) else False
+    return RunState(started, admitted, attempts, finished, interrupted)
+
+
+def _cannot(verb: str, path: Path, error: OSError) -> StorageError:
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    remedy = (
+        "Free some space; everything written before this is kept."
+        if full
+        else "Check the folder and its permissions, or choose another with --out."
+    )
+    return StorageError(f"Cannot {verb} the journal {path}: {error.strerror or error}.", remedy=remedy)

@@ -1,0 +1,299 @@
+"""Where runs live on disk: one folder a run, one folder an attempt in it, and how people name them."""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import errno
+import os
+import re
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from harness.errors import HarnessError, StorageError, UsageError
+from harness.journal import fold, read_events
+from harness.verdict import Verdict
+
+LATEST = "latest"
+_STAMP = re.compile(r"(\d{8}-\d{6})(?:-(\d+))?$")
+
+
+@dataclass(frozen=True)
+class AttemptFolder:
+    """An attempt's folder and the files a finished attempt leaves in it."""
+
+    path: Path
+
+    @property
+    def name(self) -> str:
+        """The attempt's name."""
+        return self.path.name
+
+    @property
+    def run(self) -> RunFolder:
+        """The run it belongs to."""
+        return RunFolder(self.path.parent)
+
+    @property
+    def prompt(self) -> Path:
+        """What the agent was told."""
+        return self.path / "prompt.md"
+
+    @property
+    def trajectory(self) -> Path:
+        """What the agent did, one event a line."""
+        return self.path / "trajectory.jsonl"
+
+    @property
+    def patch(self) -> Path:
+        """The diff that was judged."""
+        return self.path / "model_patch.diff"
+
+    @property
+    def verdict(self) -> Path:
+        """The verdict as JSON."""
+        return self.path / "verdict.json"
+
+    @property
+    def samples(self) -> Path:
+        """Every raw timing sample."""
+        return self.path / "samples.json"
+
+    @property
+    def build_log(self) -> Path:
+        """What the build commands printed."""
+        return self.path / "build.log"
+
+    @property
+    def tests(self) -> Path:
+        """The tests' results, JUnit XML."""
+        return self.path / "tests.xml"
+
+    @property
+    def files(self) -> dict[str, Path]:
+        """All of the above by file name, whether they are there or not."""
+        paths = (self.prompt, self.trajectory, self.patch, self.verdict, self.samples, self.build_log, self.tests)
+        return {path.name: path for path in paths}
+
+    def create(self) -> AttemptFolder:
+        """Make the folder; one that is there already is kept.
+
+        Raises:
+            StorageError: it cannot be made.
+        """
+        make_folder(self.path)
+        return self
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """A run's folder."""
+
+    path: Path
+
+    @property
+    def name(self) -> str:
+        """The run's name."""
+        return self.path.name
+
+    @property
+    def journal(self) -> Path:
+        """The run's journal."""
+        return self.path / "journal.jsonl"
+
+    def attempt(self, name: str) -> AttemptFolder:
+        """The folder of the attempt called `name`, made or not."""
+        return AttemptFolder(self.path / name)
+
+    @property
+    def attempts(self) -> list[AttemptFolder]:
+        """The attempts that have a folder, by name."""
+        try:
+            return [AttemptFolder(path) for path in sorted(self.path.iterdir()) if path.is_dir()]
+        except OSError as error:
+            raise storage_error(error, self.path, "read") from error
+
+
+def storage_error(error: OSError, path: Path, verb: str) -> StorageError:
+    """The message for a folder or file that cannot be used: names it, says why, and the way out."""
+    remedies = {
+        errno.ENOSPC: "Free some space, or choose a folder on another disk with --out.",
+        errno.ENOTDIR: "A file stands where a folder is needed; choose another folder with --out.",
+        errno.EEXIST: "A file stands where a folder is needed; choose another folder with --out.",
+        errno.ENAMETOOLONG: "Choose a shorter folder with --out.",
+        errno.ENOENT: "The folder is gone; was it removed while the run lasted?",
+    }
+    remedies[errno.EDQUOT] = remedies[errno.EFBIG] = remedies[errno.ENOSPC]
+    remedy = remedies.get(error.errno or 0, "Choose a folder that you may write to with --out.")
+    return StorageError(f"Cannot {verb} {path}: {error.strerror or error}.", remedy=remedy)
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder and its parents; one that is there already is fine.
+
+    Raises:
+        StorageError: it cannot be made.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise storage_error(error, path, "make the folder") from error
+
+
+def write_atomic(path: Path, content: str | bytes) -> None:
+    """Write a file so that a reader, or a crash, sees all of it or none of it.
+
+    Text is written as UTF-8; what UTF-8 cannot hold (lone surrogates) becomes question marks.
+
+    Raises:
+        StorageError: it cannot be written; no half-written file is left.
+    """
+    data = content.encode("utf-8", "replace") if isinstance(content, str) else content
+    temporary: Path | None = None
+    try:
+        descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        temporary = Path(name)
+        with os.fdopen(descriptor, "wb") as file:
+            os.fchmod(file.fileno(), 0o644)  # mkstemp's 0600 would hide it from the team.
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        raise storage_error(error, path, "write") from error
+    finally:
+        if temporary is not None:
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
+
+
+def new_run_name(task: str, out: Path) -> str:
+    """A name no run in `out` has yet: the task, then date and time in UTC, which never goes back in autumn."""
+    stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
+    name = f"{task}-{stamp}"
+    suffix = 2
+    while os.path.lexists(out / name):
+        name = f"{task}-{stamp}-{suffix}"
+        suffix += 1
+    return name
+
+
+def create_run(task: str, out: Path) -> RunFolder:
+    """Make the folder of a new run; two processes that ask in the same second get two folders.
+
+    Raises:
+        StorageError: `out` cannot be made or written to.
+    """
+    make_folder(out)
+    while True:
+        path = out / new_run_name(task, out)
+        try:
+            path.mkdir()
+        except FileExistsError:
+            continue
+        except OSError as error:
+            raise storage_error(error, path, "make the folder") from error
+        return RunFolder(path)
+
+
+def _age(run: RunFolder) -> tuple[str, int, str]:
+    stamp = _STAMP.search(run.name)
+    if stamp:
+        return stamp.group(1), int(stamp.group(2) or 1), run.name
+    with contextlib.suppress(OSError):
+        modified = datetime.fromtimestamp(run.path.stat().st_mtime, UTC)
+        return modified.strftime("%Y%m%d-%H%M%S"), 1, run.name
+    return "", 0, run.name
+
+
+def find_runs(out: Path) -> list[RunFolder]:
+    """Every run in `out`, newest first; none where there is no such folder.
+
+    Raises:
+        StorageError: the folder cannot be read.
+    """
+    try:
+        runs = [RunFolder(path) for path in out.iterdir() if (path / "journal.jsonl").is_file()]
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise storage_error(error, out, "read") from error
+    return sorted(runs, key=_age, reverse=True)
+
+
+def find_run(out: Path, name: str | None = None) -> RunFolder:
+    """The run a person means: its name, its folder, or `latest` (the default).
+
+    Raises:
+        UsageError: there is no such run; names the nearest.
+    """
+    if name not in (None, "", LATEST) and (Path(str(name)) / "journal.jsonl").is_file():
+        return RunFolder(Path(str(name)))
+    runs = find_runs(out)
+    if not runs:
+        raise UsageError(
+            f"There are no runs in {out}.", remedy="Start one with `harness run`, or point --out at another folder."
+        )
+    if name in (None, "", LATEST):
+        return runs[0]
+    for run in runs:
+        if run.name == name:
+            return run
+    raise UsageError(
+        f"There is no run {name} in {out}.", remedy=_near(str(name), [run.name for run in runs], "`harness list`")
+    )
+
+
+def find_attempt(out: Path, name: str | None = None) -> AttemptFolder:
+    """The attempt a person means: RUN/ATTEMPT, its folder, or a RUN that has a single attempt.
+
+    Raises:
+        UsageError: there is no such attempt, or RUN alone could mean several; names the nearest.
+    """
+    wanted = (name or LATEST).rstrip("/")
+    if "/" in wanted and not (Path(wanted) / "journal.jsonl").is_file():
+        run_name, _, attempt_name = wanted.rpartition("/")
+        run = find_run(out, run_name)
+        for attempt in run.attempts:
+            if attempt.name == attempt_name:
+                return attempt
+        remedy = _near(attempt_name, [attempt.name for attempt in run.attempts], f"`harness show {run.name}`")
+        raise UsageError(f"The run {run.name} has no attempt {attempt_name}.", remedy=remedy)
+    run = find_run(out, wanted)
+    attempts = run.attempts
+    if len(attempts) == 1:
+        return attempts[0]
+    if not attempts:
+        raise UsageError(
+            f"The run {run.name} has no attempts: it ended before the first.", remedy=f"See {run.journal}."
+        )
+    names = ", ".join(f"{run.name}/{attempt.name}" for attempt in attempts[:8])
+    more = f" and {len(attempts) - 8} more" if len(attempts) > 8 else ""
+    raise UsageError(f"The run {run.name} has {len(attempts)} attempts.", remedy=f"Say which: {names}{more}.")
+
+
+def _near(wanted: str, names: list[str], fallback: str) -> str:
+    near = difflib.get_close_matches(wanted, names, n=3, cutoff=0.5)
+    if near:
+        return f"Did you mean {' or '.join(near)}?"
+    if len(names) <= 8:
+        return f"There is: {', '.join(names) or 'none'}."
+    return f"{fallback} shows all {len(names)}."
+
+
+def read_verdicts(runs: Iterable[RunFolder]) -> tuple[list[Verdict], list[str]]:
+    """All verdicts of these runs, and one message for each run whose journal cannot be read.
+
+    A damaged run must not hide the others, so it is reported beside them.
+    """
+    verdicts: list[Verdict] = []
+    problems: list[str] = []
+    for run in runs:
+        try:
+            verdicts += fold(read_events(run.journal)).verdicts
+        except HarnessError as error:
+            problems.append(str(error))
+    return verdicts, problems

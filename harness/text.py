@@ -1,0 +1,96 @@
+"""Text for terminals and Markdown. Agents, tools and models wrote some of it: none of it is trusted."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import TYPE_CHECKING
+
+from harness.verdict import Interval
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+# Whole escape sequences first, so that what is left of "\x1b[31mred" is "red" and not "[31mred". Every run of
+# characters stops at the next opener: megabytes of unfinished sequences are read once, not once for each.
+_ESCAPES = re.compile(
+    r"(?:\x1b\]|\x9d)[^\x07\x1b\x80-\x9f]*+(?:\x07|\x1b\\|\x9c)"  # system commands: titles, links, clipboard
+    r"|(?:\x1b[P^_X]|[\x90\x98\x9e\x9f])[^\x1b\x80-\x9f]*+(?:\x1b\\|\x9c)"  # device strings
+    r"|(?:\x1b\[|\x9b)[0-?]*+[ -/]*+[@-~]"  # colours, cursor movement, clearing
+    r"|\x1b[ -/]*+[0-~]"
+)
+_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_SURROGATES = re.compile(r"[\ud800-\udfff]")
+# Marks that reorder the text around them: with these a line can read as its opposite (CVE-2021-42574).
+_REORDERING = dict.fromkeys([0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A), 0xFEFF])
+_MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+!|~$])")
+
+
+def printable(text: str, *, multiline: bool = False) -> str:
+    """Text that can do nothing to a terminal: no escape sequences, control characters or reordering marks.
+
+    Args:
+        text: anything.
+        multiline: keep newlines and tabs; otherwise all white space becomes single blanks.
+    """
+    text = _ESCAPES.sub("", text).translate(_REORDERING)
+    if not multiline:
+        text = " ".join(text.split())
+    return _SURROGATES.sub("\ufffd", _CONTROLS.sub("", text))
+
+
+def safe(text: str, style: str = "", *, multiline: bool = False) -> Text:
+    """`printable` text for rich, which never reads markup in it: `[red]` stays five characters."""
+    from rich.text import Text  # noqa: PLC0415 - plain output does without rich
+
+    return Text(printable(text, multiline=multiline), style=style)
+
+
+def shortened(text: str, width: int) -> str:
+    """At most `width` characters of printable text, on one line."""
+    text = printable(text)
+    return text if len(text) <= width else text[: width - 1] + "…"
+
+
+def markdown_cell(text: str) -> str:
+    """Text for a Markdown table cell: neither markup nor HTML in it comes alive."""
+    escaped = _MARKDOWN.sub(r"\\\1", printable(text))
+    return escaped.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def speedup_text(ratio: float) -> str:
+    """A ratio to three figures or two decimals: `0.98x`, `3.91x`, `128x`."""
+    return f"{_ratio(ratio)}x"
+
+
+def interval_text(interval: Interval) -> str:
+    """`3.91x [3.70, 4.12]`; an end that is not known yet is a question mark."""
+    return f"{_ratio(interval.estimate)}x [{_ratio(interval.low)}, {_ratio(interval.high)}]"
+
+
+def _ratio(value: float) -> str:
+    if not math.isfinite(value):
+        return "?"
+    if value >= 10_000:
+        return f"{value:.0e}"
+    return f"{value:.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
+
+
+def amount(count: int) -> str:
+    """A count in at most four characters or so: `850`, `12k`, `3.4M`."""
+    if count < 1000:
+        return str(count)
+    return f"{count / 1000:.0f}k" if count < 1_000_000 else f"{count / 1_000_000:.1f}M"
+
+
+def bar(done: int, total: int, width: int = 16) -> str:
+    """A bar of `width` characters, `done` of `total` filled."""
+    filled = width if total <= 0 else min(width, width * done // total)
+    return "█" * filled + "░" * (width - filled)
+
+
+def duration_text(seconds: float) -> str:
+    """`0:42`, `12:05`, `1:02:03`."""
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
