@@ -40,3 +40,7 @@ class Workbench(Protocol):
 
     def profile(self) -> str:
         """Profile the bench's calls on the worktree; a short report."""
+
+
+class WorkbenchError(Exception):
+    """The workbench could not do what a tool asked. The agent is shown the text and goes on."""

@@ -1,0 +1,148 @@
+"""What happened in an attempt, one JSON object a line, on the disk before the next thing happens."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from agent.messages import ModelTurn, ToolCall, ToolResult, Usage
+
+_TAIL_STEP = 65_536
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+class _Entry(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    at: str = Field(default_factory=_now, description="When, ISO 8601 in UTC.")
+
+
+class Prompted(_Entry):
+    """The agent was told something: the prompt first, the loop's reminders later."""
+
+    event: Literal["prompt"] = "prompt"
+    text: str
+
+
+class TurnTaken(_Entry):
+    """The model answered."""
+
+    event: Literal["turn"] = "turn"
+    step: int
+    seconds: float
+    turn: ModelTurn
+
+
+class ToolStarted(_Entry):
+    """A tool began to run. Without a result after it, the attempt ended inside that tool."""
+
+    event: Literal["tool_call"] = "tool_call"
+    step: int
+    call: ToolCall
+
+
+class ToolEnded(_Entry):
+    """A tool gave its result, the one the model was shown."""
+
+    event: Literal["tool_result"] = "tool_result"
+    step: int
+    seconds: float
+    result: ToolResult
+
+
+class LimitReached(_Entry):
+    """A limit ended the attempt."""
+
+    event: Literal["limit"] = "limit"
+    kind: str
+    value: float
+    limit: float
+
+
+class Ended(_Entry):
+    """The last event of a session that did not just stop."""
+
+    event: Literal["end"] = "end"
+    ended: Literal["submitted", "gave_up", "limit", "model_error", "interrupted"]
+    detail: str
+    steps: int
+    bad_calls: int
+    usage: Usage
+    usd: float | None
+    seconds: float
+
+
+TrajectoryEvent = Prompted | TurnTaken | ToolStarted | ToolEnded | LimitReached | Ended
+_Adapter: TypeAdapter[TrajectoryEvent] = TypeAdapter(Annotated[TrajectoryEvent, Field(discriminator="event")])
+
+
+class TrajectoryError(Exception):
+    """A trajectory cannot be read; names file and line."""
+
+
+class Trajectory:
+    """An append-only file of events; a context manager. Opening one goes on where it ended."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = path.open("ab")
+        _cut_torn_line(path)
+
+    def write(self, event: TrajectoryEvent) -> None:
+        """Add an event and hand it to the operating system: a killed process loses none that returned."""
+        self._file.write(event.model_dump_json().encode("utf-8") + b"\n")
+        self._file.flush()
+
+    def prompt(self, text: str) -> None:
+        """Record what the agent is told."""
+        self.write(Prompted(text=text))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
+
+
+def read_trajectory(path: Path) -> Iterator[TrajectoryEvent]:
+    """The events of a trajectory. A last line that was being written when the process died is left out.
+
+    Raises:
+        TrajectoryError: any other line is not an event.
+    """
+    with path.open("rb") as file:
+        for number, line in enumerate(file, 1):
+            if not line.endswith(b"\n"):
+                return
+            try:
+                yield _Adapter.validate_json(line)
+            except ValidationError as error:
+                raise TrajectoryError(f"{path}:{number}: not an event of a trajectory.\n{error}") from error
+
+
+def _cut_torn_line(path: Path) -> None:
+    """Take off what a dead process left of a line, so that the next event does not stick to it."""
+    with path.open("r+b") as file:
+        end = file.seek(0, os.SEEK_END)
+        keep = end
+        while keep > 0:
+            start = max(0, keep - _TAIL_STEP)
+            file.seek(start)
+            newline = file.read(keep - start).rfind(b"\n")
+            if newline >= 0:
+                keep = start + newline + 1
+                break
+            keep = start
+        if keep != end:
+            file.truncate(keep)
