@@ -109,6 +109,7 @@ class RunFinished(Record):
     run: str
     attempts: list[Verdict]
     interrupted: bool = False
+    error: str | None = None
 
 
 Event = (

@@ -264,3 +264,9 @@ def task_schema() -> dict[str, Any]:
     """The task file's JSON schema, for editors; `tasks/task.schema.json` holds it and a test keeps it true."""
     schema = Task.model_json_schema()
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+
+
+if __name__ == "__main__":  # `make schema`
+    import json
+
+    print(json.dumps(task_schema(), indent=2))

@@ -1,0 +1,47 @@
+# Two commands: `make run` runs the main job, `make test` passes the tests. Both set up what they need,
+# once, in .venv; the second time they are quiet.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --quiet
+
+.PHONY: run test lint types unit schema wheel clean
+
+run: $(VENV)/installed
+	@$(BIN)/harness run tasks/moe_align.yaml
+
+test: lint types unit
+
+lint: $(VENV)/installed-dev
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --quiet --check .
+
+types: $(VENV)/installed-dev
+	@$(BIN)/mypy --no-error-summary
+
+unit: $(VENV)/installed-dev
+	@$(BIN)/python -m pytest --cov --cov-report=term:skip-covered
+
+schema: $(VENV)/installed
+	@$(BIN)/python -m harness.task > tasks/task.schema.json
+
+wheel: $(VENV)/installed-dev
+	@$(BIN)/python -m build --quiet --wheel
+
+clean:
+	@rm -rf $(VENV) dist build
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "perf-harness needs Python 3.11 or newer; name one with: make PYTHON=python3.12 ..."; exit 2; }
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/installed: pyproject.toml | $(VENV)/bin/python
+	@echo "Installing into $(VENV) (once; torch and triton are about 1.5 GB, expect a few minutes) ..."
+	@$(PIP) --editable .
+	@touch $@
+
+$(VENV)/installed-dev: pyproject.toml | $(VENV)/installed
+	@echo "Installing the tools for development into $(VENV) (once) ..."
+	@$(PIP) --editable '.[dev]'
+	@touch $@

@@ -1,0 +1,118 @@
+"""The agents a run can be asked for by name, behind one protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from agent.budget import Limits
+from agent.loop import AgentOutcome, run_agent
+from agent.model import Model, RecordedModel, ReplayDiverged
+from agent.trajectory import Trajectory
+from agent.workbench import Workbench
+from harness.errors import TaskError, UsageError
+from harness.git import Repository
+from harness.task import LoadedTask
+
+OnStep = Callable[[int, str, str], None]
+NAMES = ("replay", "loop", "nop")
+
+
+class Agent(Protocol):
+    """Whoever edits the code.
+
+    Attributes:
+        name: what boards call it.
+        model: the model behind it, None where there is none.
+        note: one line for the person who started the run, or None.
+    """
+
+    name: str
+    model: str | None
+    note: str | None
+
+    def work(
+        self, workbench: Workbench, prompt: str, limits: Limits, trajectory: Path, on_step: OnStep
+    ) -> AgentOutcome:
+        """Work on the tree until done or a limit ends it. What counts is what is in the tree afterwards."""
+
+
+@dataclass
+class LoopAgent:
+    """Our own loop over a model; `new_model` gives a fresh one for every attempt."""
+
+    name: str
+    model: str | None
+    new_model: Callable[[], Model]
+    note: str | None = None
+
+    def work(
+        self, workbench: Workbench, prompt: str, limits: Limits, trajectory: Path, on_step: OnStep
+    ) -> AgentOutcome:
+        """Run the loop, every event on disk as it happens."""
+        with Trajectory(trajectory) as record:
+            return run_agent(self.new_model(), workbench, prompt, limits, record, on_step)
+
+
+@dataclass
+class NopAgent:
+    """Changes nothing: what a run costs without an agent, and a check that nothing gets no credit."""
+
+    name: str = "nop"
+    model: str | None = None
+    note: str | None = None
+
+    def work(
+        self, workbench: Workbench, prompt: str, limits: Limits, trajectory: Path, on_step: OnStep
+    ) -> AgentOutcome:
+        """Leave the tree as it is."""
+        with Trajectory(trajectory) as record:
+            record.prompt(prompt)
+        return AgentOutcome(ended="submitted", detail="the nop agent changes nothing")
+
+
+def make_agent(
+    wanted: str | None, model: str | None, base_url: str | None, loaded: LoadedTask, base: Repository
+) -> Agent:
+    """The agent a user means.
+
+    Without a name: a live model where one is named with `-m`, else the task's recorded session. A key in the
+    environment alone starts nothing that costs money.
+
+    Raises:
+        UsageError: no such agent, or it lacks something it needs.
+        TaskError: the recorded session is missing, unreadable, or was recorded on another base.
+    """
+    name = wanted or ("loop" if model else "replay")
+    if name == "nop":
+        return NopAgent()
+    if name == "replay":
+        return _replay(loaded, base, asked=wanted is not None)
+    if name == "loop":
+        return _live(model, base_url)
+    raise UsageError(f"There is no agent {name!r}.", remedy=f"Agents: {', '.join(NAMES)}.")
+
+
+def _replay(loaded: LoadedTask, base: Repository, *, asked: bool) -> Agent:
+    if loaded.task.recorded is None:
+        raise UsageError(
+            f"The task {loaded.task.name} has no recorded session to play.",
+            remedy="Name a model with -m MODEL (and OPENAI_API_KEY or --base-url), or another --agent.",
+        )
+    recording = loaded.resolve(loaded.task.recorded)
+    try:
+        RecordedModel.load(recording).check_base(base.tree)
+    except ReplayDiverged as error:
+        raise TaskError(f"{recording}: {error}") from error
+    note = None if asked else "No model was named: playing the task's recorded session (-m MODEL runs a live one)."
+    return LoopAgent(name="replay", model=None, new_model=lambda: RecordedModel.load(recording), note=note)
+
+
+def _live(model: str | None, base_url: str | None) -> Agent:
+    if model is None:
+        raise UsageError("--agent loop needs a model.", remedy="Name one with -m MODEL.")
+    from agent.openai_model import new_model  # noqa: PLC0415  (imports the SDK's configuration only when asked for)
+
+    return LoopAgent(name="loop", model=model, new_model=lambda: new_model(model, base_url=base_url))

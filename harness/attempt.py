@@ -1,0 +1,172 @@
+"""One attempt, top to bottom: a worktree, an agent in it, its diff, and the judge's verdict."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from agent.budget import Limits
+from agent.loop import AgentOutcome
+from agent.prompt import render
+from harness import __version__, worktree
+from harness.admission import now
+from harness.agents import Agent
+from harness.errors import AgentFailed, AttemptEnded, InfraFailed
+from harness.evaluate import Judge, Judgement
+from harness.events import AgentStep, AttemptFinished, AttemptStarted, Emit, Phase, PhaseStarted, TimingProgress
+from harness.git import Repository
+from harness.patch import SCRATCH, take_diff
+from harness.sandbox import NAME as SANDBOX
+from harness.store import RunFolder, write_atomic
+from harness.timing.bench import Workload
+from harness.timing.measurement import Progress
+from harness.verdict import Cost, Tokens, Verdict
+from harness.workbench import WorktreeBench
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What every attempt of a run shares.
+
+    Attributes:
+        judge: who judges.
+        agent: who edits.
+        repository: the sealed repository that agents' worktrees are linked to; not the judge's.
+        workloads: the shown workloads, for the prompt.
+        folder: the run's folder.
+        worktrees: where attempts' checkouts are made.
+        keep_worktrees: whether they stay.
+        emit: where events go.
+    """
+
+    judge: Judge
+    agent: Agent
+    repository: Repository
+    workloads: list[Workload]
+    folder: RunFolder
+    worktrees: Path
+    keep_worktrees: bool
+    emit: Emit
+
+
+def run_attempt(setup: Setup, name: str) -> Verdict:
+    """Make one attempt and judge it. Whatever happens in it, the end is a verdict."""
+    folder = setup.folder.attempt(name).create()
+    tree = setup.worktrees / name
+    setup.emit(AttemptStarted(at=now(), attempt=name))
+    outcome: AgentOutcome | None = None
+    try:
+        _enter(setup, name, "worktree")
+        worktree.add(setup.repository, tree)
+        prompt = render_prompt(setup)
+        write_atomic(folder.prompt, prompt)
+
+        _enter(setup, name, "agent")
+        bench = WorktreeBench(setup.judge.loaded, setup.judge.base, tree, setup.judge.workspace / f"agent-{name}")
+        outcome = setup.agent.work(bench, prompt, _limits(setup), folder.trajectory, _on_step(setup, name))
+
+        _enter(setup, name, "diff")
+        write_atomic(folder.patch, take_diff(setup.judge.base.repository, tree).text)
+        _require_a_working_agent(outcome)
+        judgement = setup.judge.judge(folder.patch, folder, _on_phase(setup, name), _on_progress(setup, name))
+    except AttemptEnded as end:
+        judgement = Judgement(status=end.status, cause=end.cause, message=end.message)
+    finally:
+        if not setup.keep_worktrees:
+            worktree.remove(setup.repository, tree)
+    verdict = to_verdict(setup, name, judgement, outcome)
+    write_atomic(folder.verdict, verdict.model_dump_json(indent=2) + "\n")
+    setup.emit(AttemptFinished(at=now(), attempt=name, verdict=verdict))
+    return verdict
+
+
+def render_prompt(setup: Setup) -> str:
+    """What the agent is told: the task, its rules and its shown workloads; nothing of what is held out."""
+    task = setup.judge.loaded.task
+    return render(
+        "task.md.j2",
+        title=task.title,
+        description=task.description,
+        target_files=task.target_files,
+        api=task.api,
+        constraints=task.constraints,
+        workloads=[{"name": workload.name, "params": workload.params} for workload in setup.workloads],
+        device=setup.judge.base.device,
+        public_tests=task.tests.public,
+        build=task.build,
+        limits=task.limits,
+        min_effect_percent=round(setup.judge.min_effect * 100, 1),
+        scratch_dir=SCRATCH,
+        tools=True,
+    )
+
+
+def to_verdict(setup: Setup, name: str, judgement: Judgement, outcome: AgentOutcome | None) -> Verdict:
+    """The record of an attempt."""
+    cost = Cost()
+    if outcome is not None:
+        cost = Cost(
+            steps=outcome.steps,
+            tokens=Tokens(**outcome.usage.model_dump()),
+            usd=outcome.usd,
+            seconds=round(outcome.seconds, 3),
+        )
+    message = judgement.message
+    if outcome is not None and outcome.ended != "submitted":
+        message = f"{message} (The agent ended by itself: {outcome.ended}, {outcome.detail}.)"
+    return Verdict(
+        run=setup.folder.name,
+        attempt=name,
+        task=setup.judge.loaded.task.name,
+        agent=setup.agent.name,
+        model=setup.agent.model,
+        status=judgement.status,
+        cause=judgement.cause,
+        message=message,
+        speedup=judgement.speedup,
+        workloads=judgement.workloads or [],
+        timing=judgement.timing,
+        patch=judgement.patch,
+        base_commit=setup.judge.base.repository.commit,
+        device=judgement.device,
+        sandbox=SANDBOX,
+        cost=cost,
+        harness_version=__version__,
+        finished_at=now(),
+    )
+
+
+def _require_a_working_agent(outcome: AgentOutcome) -> None:
+    """An agent whose model failed is not judged as if it had finished; its diff is kept all the same."""
+    if outcome.ended != "model_error":
+        return
+    if outcome.retryable:
+        raise InfraFailed("model_unreachable", outcome.detail)
+    raise AgentFailed("model_error", outcome.detail)
+
+
+def _limits(setup: Setup) -> Limits:
+    limits = setup.judge.loaded.task.limits
+    return Limits(steps=limits.steps, seconds=limits.seconds, usd=limits.usd, tokens=limits.tokens)
+
+
+def _enter(setup: Setup, name: str, phase: Phase) -> None:
+    setup.emit(PhaseStarted(at=now(), attempt=name, phase=phase))
+
+
+def _on_phase(setup: Setup, name: str):  # noqa: ANN202
+    return lambda phase: _enter(setup, name, phase)
+
+
+def _on_step(setup: Setup, name: str):  # noqa: ANN202
+    def send(step: int, tool: str, detail: str) -> None:
+        setup.emit(AgentStep(at=now(), attempt=name, step=step, tool=tool, detail=detail))
+
+    return send
+
+
+def _on_progress(setup: Setup, name: str):  # noqa: ANN202
+    def send(phase: Phase, progress: Progress) -> None:
+        setup.emit(TimingProgress(at=now(), attempt=name, phase=phase, progress=progress))
+
+    return send

@@ -1,0 +1,129 @@
+"""The task's tests: which passed on the base, and whether each of them passes on a patch.
+
+A test suite's exit code says too little: a patch can skip, deselect or end early and still leave zero. So
+tests run by id, and every id that passed on the base must have passed again.
+"""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+import xml.etree.ElementTree as ET
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from defusedxml import DefusedXmlException
+from defusedxml.ElementTree import parse
+
+from agent.shell import run_command
+from harness.errors import Incorrect
+from harness.sandbox import scrubbed_environment
+from harness.task import LoadedTask
+
+TEST_SECONDS = 900.0
+OUTPUT_BYTES = 1_000_000
+
+
+@dataclass(frozen=True)
+class TestReport:
+    """What a run of the tests gave.
+
+    Attributes:
+        passed: ids of the tests that passed.
+        failed: id -> the failure's first line, for failures and errors.
+        broken: commands that failed without naming a test, with their last lines.
+    """
+
+    __test__ = False  # not a test itself, whatever pytest thinks of its name
+
+    passed: frozenset[str] = frozenset()
+    failed: dict[str, str] = field(default_factory=dict)
+    broken: dict[str, str] = field(default_factory=dict)
+
+
+def run_tests(loaded: LoadedTask, checkout: Path, scratch: Path, report: Path | None, *, hidden: bool) -> TestReport:
+    """Run the public tests, and the hidden ones where asked, on a built checkout.
+
+    Args:
+        loaded: the task.
+        checkout: the tree to test.
+        scratch: a private folder for homes, caches and reports.
+        report: where the merged JUnit report goes; None to drop it.
+        hidden: whether the hidden tests run too.
+    """
+    commands = list(loaded.task.tests.public)
+    if hidden and loaded.hidden_tests is not None:
+        # A copy, so that nothing a test leaves behind lands beside the trusted original.
+        copy = scratch / "hidden_tests"
+        shutil.copytree(loaded.hidden_tests, copy, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
+        commands.append(f"python -m pytest -q --rootdir {shlex.quote(str(copy))} {shlex.quote(str(copy))}")
+    environment = scrubbed_environment(checkout, scratch)
+    passed: set[str] = set()
+    failed: dict[str, str] = {}
+    broken: dict[str, str] = {}
+    suites = ET.Element("testsuites")
+    for number, command in enumerate(commands):
+        xml = scratch / f"junit-{number}.xml"
+        xml.unlink(missing_ok=True)
+        # The rerun order is the file's order, and no cache is written into the checkout.
+        options = f"--junitxml={shlex.quote(str(xml))} -o junit_family=xunit2 -p no:cacheprovider -p no:randomly"
+        result = run_command(
+            command,
+            cwd=checkout,
+            env=environment | {"PYTEST_ADDOPTS": options},
+            seconds=TEST_SECONDS,
+            max_bytes=OUTPUT_BYTES,
+        )
+        found = _read_junit(xml, suites)
+        passed |= {name for name, failure in found.items() if failure is None}
+        failures = {name: failure for name, failure in found.items() if failure is not None}
+        failed |= failures
+        if result.exit_code != 0 and not failures:
+            ended = (
+                "ran past its time limit" if result.exit_code is None else f"ended with exit code {result.exit_code}"
+            )
+            broken[command] = f"{ended}: " + " | ".join(result.output.strip().splitlines()[-8:])
+    if report is not None:
+        ET.ElementTree(suites).write(report, encoding="utf-8", xml_declaration=True)
+    return TestReport(passed=frozenset(passed - set(failed)), failed=failed, broken=broken)
+
+
+def _read_junit(xml: Path, into: ET.Element) -> dict[str, str | None]:
+    """Test id -> None where it passed, else its failure's first line; skipped tests are left out."""
+    try:
+        root = parse(xml).getroot()
+    except (OSError, ET.ParseError, DefusedXmlException):
+        return {}  # no report: the command's exit code and output speak, through `broken`
+    found: dict[str, str | None] = {}
+    for suite in root.iter("testsuite"):
+        into.append(suite)
+        for case in suite.iter("testcase"):
+            name = f"{case.get('classname')}::{case.get('name')}"
+            if case.find("skipped") is not None:
+                continue
+            failure = case.find("failure")
+            problem = failure if failure is not None else case.find("error")
+            if problem is None:
+                found.setdefault(name, None)
+            else:
+                found[name] = (problem.get("message") or "failed").strip().splitlines()[0][:300]
+    return found
+
+
+def require_all(expected: frozenset[str], report: TestReport) -> None:
+    """Every test that passed on the base must have passed.
+
+    Raises:
+        Incorrect: one did not pass; the message names the first and counts the rest.
+    """
+    if report.failed:
+        name, why = next(iter(sorted(report.failed.items())))
+        more = f" (and {len(report.failed) - 1} more)" if len(report.failed) > 1 else ""
+        raise Incorrect("test_failed", f"{name} fails{more}: {why}")
+    if report.broken:
+        command, why = next(iter(report.broken.items()))
+        raise Incorrect("tests_broken", f"`{command}` {why}")
+    missing = sorted(expected - report.passed)
+    if missing:
+        more = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
+        raise Incorrect("test_missing", f"{missing[0]}{more} passes on the base and did not run, or was skipped.")

@@ -1,0 +1,160 @@
+"""Taking an agent's diff, and holding it against the task's rules.
+
+A patch is applied whole to a fresh checkout or not at all; what is judged is the difference between that
+checkout and the base, so a patch that says one thing and does another gains nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from wcmatch.glob import DOTGLOB, GLOBSTAR, globmatch
+
+from harness.errors import NoPatch, Rejected
+from harness.git import GitError, Repository, run_git
+
+MAX_PATCH_BYTES = 1_000_000
+SCRATCH = ".bench_scratch"
+
+# What running and testing a Python package leaves behind: never part of a patch.
+_LEFTOVERS = (SCRATCH, "__pycache__", "*.pyc", ".pytest_cache", ".harness")
+
+_REGULAR = ("100644", "100755")
+
+
+@dataclass(frozen=True)
+class Change:
+    """One changed file, as git's raw diff tells it: modes are octal strings, `000000` where there is no file."""
+
+    path: str
+    old_mode: str
+    new_mode: str
+    kind: str
+
+
+@dataclass(frozen=True)
+class Patch:
+    """A diff against the base.
+
+    Attributes:
+        text: the diff, in git's binary-safe format.
+        changes: the files it touches.
+        insertions: lines added, over all files.
+        deletions: lines removed, over all files.
+        binary: files that git takes for binary.
+    """
+
+    text: bytes
+    changes: list[Change]
+    insertions: int
+    deletions: int
+    binary: list[str]
+
+    @property
+    def files(self) -> list[str]:
+        """The paths it touches, sorted."""
+        return sorted({change.path for change in self.changes})
+
+    @property
+    def sha256(self) -> str:
+        """The hash that identifies this patch."""
+        return hashlib.sha256(self.text).hexdigest()
+
+
+def take_diff(repository: Repository, work_tree: Path) -> Patch:
+    """The difference between a work tree and the base, new files included, leftovers excluded.
+
+    The work tree's own `.git` is not consulted: an agent may have changed what it says.
+    """
+    exclude = repository.path / "info" / "exclude"
+    exclude.parent.mkdir(exist_ok=True)
+    exclude.write_text("".join(f"{name}\n" for name in _LEFTOVERS))
+    with repository.index_over(work_tree) as env:
+        run_git(work_tree, "add", "--all", "--intent-to-add", env=env)
+        diff = ("diff", "--no-ext-diff", "--no-textconv", "--no-renames", "--no-color")
+        text = run_git(work_tree, *diff, "--binary", "--full-index", repository.commit, env=env)
+        raw = run_git(work_tree, *diff, "--raw", "-z", repository.commit, env=env)
+        numbers = run_git(work_tree, *diff, "--numstat", "-z", repository.commit, env=env)
+    added, removed, binary = _count(numbers)
+    return Patch(text=text, changes=_changes(raw), insertions=added, deletions=removed, binary=binary)
+
+
+def _changes(raw: bytes) -> list[Change]:
+    """Parse `--raw -z`: `:old new sha sha K`, NUL, path, NUL."""
+    fields = raw.decode(errors="surrogateescape").split("\0")
+    changes = []
+    for head, path in zip(fields[0::2], fields[1::2], strict=False):
+        old, new, _, _, kind = head.lstrip(":").split()
+        changes.append(Change(path=path, old_mode=old, new_mode=new, kind=kind))
+    return changes
+
+
+def _count(numbers: bytes) -> tuple[int, int, list[str]]:
+    """Parse `--numstat -z`: added, tab, removed, tab, path, NUL; `-` for a binary file."""
+    added = removed = 0
+    binary = []
+    for line in numbers.decode(errors="surrogateescape").split("\0"):
+        if not line:
+            continue
+        plus, minus, path = line.split("\t", 2)
+        if plus == "-":
+            binary.append(path)
+        else:
+            added, removed = added + int(plus), removed + int(minus)
+    return added, removed, binary
+
+
+def hold_against_policy(patch: Patch, target_files: list[str]) -> None:
+    """Check a patch against the rules of the task.
+
+    Raises:
+        NoPatch: it changes nothing.
+        Rejected: it touches a file it may not, is too large, or holds anything but text in regular files.
+    """
+    if not patch.changes:
+        raise NoPatch("empty", "The tree is the base's: nothing was changed.")
+    outside = [path for path in patch.files if not matches(path, target_files)]
+    if outside:
+        raise Rejected(
+            "outside_target_files",
+            f"The patch touches {_some(outside)}; only {_some(target_files)} may change.",
+        )
+    for change in patch.changes:
+        modes = [mode for mode in (change.old_mode, change.new_mode) if mode != "000000"]
+        if any(mode not in _REGULAR for mode in modes):
+            raise Rejected("not_a_regular_file", f"{change.path} would become a link or a submodule.")
+        if len(set(modes)) > 1 or (change.kind == "A" and change.new_mode == "100755"):
+            raise Rejected("mode_change", f"{change.path} would change its mode to {change.new_mode}.")
+        if change.kind == "D":
+            raise Rejected("target_deleted", f"{change.path} would be deleted.")
+    if patch.binary:
+        raise Rejected("binary", f"{_some(patch.binary)}: a patch that cannot be read cannot be reviewed.")
+    if len(patch.text) > MAX_PATCH_BYTES:
+        raise Rejected("too_large", f"The patch has {len(patch.text):,} bytes; {MAX_PATCH_BYTES:,} is the most.")
+
+
+def apply(repository: Repository, patch_file: Path, checkout: Path) -> None:
+    """Apply a patch file to a fresh checkout, whole or not at all.
+
+    Raises:
+        Rejected: it does not apply.
+    """
+    with repository.index_over(checkout) as env:
+        try:
+            # Without --reject and without fuzz: a hunk that does not fit leaves every file as it was.
+            run_git(checkout, "apply", "--whitespace=nowarn", str(patch_file), env=env)
+        except GitError as error:
+            raise Rejected("does_not_apply", f"The patch does not apply to the base: {error.stderr}") from error
+
+
+def matches(path: str, globs: list[str]) -> bool:
+    """Whether a path is one of the target files. `*` stays inside a folder, `**` crosses folders."""
+    return bool(globmatch(path, globs, flags=GLOBSTAR | DOTGLOB))
+
+
+def _some(names: list[str]) -> str:
+    """At most five names, and how many more there are."""
+    shown = ", ".join(names[:5])
+    return f"{shown} and {len(names) - 5} more" if len(names) > 5 else shown

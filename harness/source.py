@@ -1,0 +1,139 @@
+"""Where the target comes from: a folder, a git commit or a PyPI sdist becomes a sealed repository.
+
+Sealed means one commit and nothing else: no history to mine, no remote to ask, no branch of another
+attempt, no object that is not part of the base.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from harness.errors import InfrastructureError, StorageError, TaskError
+from harness.git import IDENTITY, GitError, Repository, run_git
+from harness.task import LoadedTask
+
+# Left by Python and its tools in a source folder: never part of a base.
+_DROPPINGS = shutil.ignore_patterns(
+    ".git",
+    "__pycache__",
+    "*.pyc",
+    ".pytest_cache",
+    ".mypy_cache",
+    ".ruff_cache",
+    ".venv",
+    "*.egg-info",
+    ".bench_scratch",
+)
+
+
+def seal(loaded: LoadedTask, into: Path) -> Repository:
+    """Make the sealed repository of a task's source at `into` (a bare repository).
+
+    Raises:
+        TaskError: the source, its commit or its sdist is not there, or holds no file.
+        StorageError: `into` cannot be written.
+    """
+    source = loaded.task.source
+    with TemporaryDirectory(prefix="harness-source-") as folder:
+        files = Path(folder) / "files"
+        if source.path is not None:
+            _copy_folder(loaded.resolve(source.path), files)
+        elif source.git is not None and source.commit is not None:
+            _take_commit(loaded, source.git, source.commit, files)
+        elif source.pypi is not None:
+            _take_sdist(loaded, source.pypi, files)
+        return _seal_folder(files, into)
+
+
+def _copy_folder(folder: Path, files: Path) -> None:
+    try:
+        shutil.copytree(folder, files, symlinks=True, ignore=_DROPPINGS)
+    except (OSError, shutil.Error) as error:
+        raise StorageError(f"{folder}: cannot be copied ({error}).") from error
+
+
+def _take_commit(loaded: LoadedTask, url: str, commit: str, files: Path) -> None:
+    """The files of one commit, through an archive: nothing else of the repository comes along."""
+    if "://" not in url and "@" not in url:
+        local = loaded.resolve(url)
+        if not local.exists():
+            raise TaskError(f"{loaded.file}: source.git: there is no repository {url}.", remedy=f"Looked for {local}.")
+        url = str(local)
+    clone = files.parent / "clone.git"
+    try:
+        run_git(files.parent, "clone", "--quiet", "--bare", url, str(clone))
+    except GitError as error:
+        raise TaskError(f"{loaded.file}: source.git: {url} cannot be cloned: {error.stderr}") from error
+    archive = files.parent / "base.tar"
+    try:
+        run_git(clone, "cat-file", "-e", f"{commit}^{{commit}}")
+        run_git(clone, "archive", "--format=tar", f"--output={archive}", commit)
+    except GitError as error:
+        raise TaskError(
+            f"{loaded.file}: source.commit: {commit} is not a commit in {url}.",
+            remedy="Give a full hash that `git cat-file -t` knows there; a branch that was never pushed is not enough.",
+        ) from error
+    files.mkdir()
+    with tarfile.open(archive) as tar:
+        tar.extractall(files, filter="data")
+
+
+def _take_sdist(loaded: LoadedTask, requirement: str, files: Path) -> None:
+    """Download an sdist as pip is configured to, without building it or reading its metadata, and unpack it."""
+    from packaging.requirements import InvalidRequirement, Requirement  # noqa: PLC0415
+    from unearth import PackageFinder  # noqa: PLC0415
+    from unearth.errors import UnpackError  # noqa: PLC0415
+
+    where = f"{loaded.file}: source.pypi"
+    try:
+        wanted = Requirement(requirement)
+    except InvalidRequirement as error:
+        raise TaskError(f"{where}: {requirement!r} is not a requirement ({error}).") from error
+    if [specifier.operator for specifier in wanted.specifier] != ["=="]:
+        raise TaskError(f"{where}: {requirement!r} must pin one version, as in 'name==1.2.3'.")
+    finder = PackageFinder(index_urls=_pip_indexes(), no_binary=[wanted.name], respect_source_order=True)
+    try:
+        best = finder.find_best_match(wanted).best
+        if best is None:
+            raise TaskError(f"{where}: no sdist of {requirement} was found.", remedy="Check the name and the version.")
+        unpacked = finder.download_and_unpack(best.link, files.parent / "sdist", files.parent / "download")
+    except (OSError, UnpackError) as error:
+        raise InfrastructureError(f"{where}: {requirement} could not be downloaded: {error}") from error
+    shutil.move(unpacked, files)
+
+
+def _pip_indexes() -> list[str]:
+    """The package indexes pip is configured to use; none means the finder's own default."""
+    listing = subprocess.run(
+        [sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True, check=False, timeout=60
+    ).stdout
+    indexes: list[str] = []
+    for line in listing.splitlines():
+        key, _, value = line.partition("=")
+        if key.endswith((".index-url", ".extra-index-url")):
+            urls = [url for url in value.strip("'").split() if url.startswith("http")]
+            indexes = urls + indexes if key.endswith(".index-url") else indexes + urls
+    return indexes
+
+
+def _seal_folder(files: Path, into: Path) -> Repository:
+    """Commit a folder's files, ignored ones left out, as the only commit of a new bare repository."""
+    try:
+        into.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(f"{into.parent}: cannot be made ({error.strerror}).") from error
+    run_git(files.parent, "init", "--quiet", "--bare", "--template=", "--initial-branch=base", str(into))
+    env = {"GIT_DIR": str(into), "GIT_WORK_TREE": str(files), **IDENTITY}
+    run_git(files, "add", "--all", env=env)
+    tree = run_git(files, "write-tree", env=env).decode().strip()
+    if not run_git(files, "ls-files", env=env):
+        raise TaskError("The source holds no file.", remedy="Check source in the task file.")
+    commit = run_git(files, "commit-tree", tree, "-m", "Base", env=env).decode().strip()
+    run_git(files, "update-ref", "refs/heads/base", commit, env=env)
+    (into / "index").unlink()
+    return Repository(path=into, commit=commit, tree=tree)

@@ -1,0 +1,149 @@
+"""The agent's hands in a worktree: a shell, and the judge's own tests and clock on the shown workloads.
+
+Implements `agent.workbench.Workbench`. Everything here is advice: the verdict comes from `evaluate.py`,
+which uses none of it.
+"""
+
+from __future__ import annotations
+
+import random
+import shutil
+from pathlib import Path
+
+from agent.shell import run_command
+from agent.workbench import CommandResult
+from harness.admission import Base, explain, job_for
+from harness.build import build
+from harness.correctness import run_tests
+from harness.errors import BuildFailed, InfrastructureError
+from harness.patch import matches, take_diff
+from harness.sandbox import scrubbed_environment
+from harness.task import LoadedTask
+from harness.timing.client import check_outputs, measure, profile
+from harness.timing.measurement import MeasureJob, Measurement, Progress, Protocol, Refusal, WrongOutput
+
+ADVISORY = Protocol(looks=[6], alpha=0.05)
+OUTPUT_BYTES = 20_000
+
+
+class WorktreeBench:
+    """A worktree with tools on it.
+
+    Args:
+        loaded: the task.
+        base: the admitted base that `measure` compares with.
+        root: the worktree.
+        scratch: a private folder for homes, caches and reports.
+    """
+
+    def __init__(self, loaded: LoadedTask, base: Base, root: Path, scratch: Path) -> None:
+        self._loaded = loaded
+        self._base = base
+        self._root = root
+        self._scratch = scratch
+        # Advisory measurements draw their own seeds: nothing learnt here helps with the judge's inputs.
+        self._seeds = random.SystemRandom()
+        self.best: Measurement | None = None
+
+    @property
+    def root(self) -> Path:
+        """The worktree, absolute."""
+        return self._root
+
+    def run(self, command: str, *, seconds: float) -> CommandResult:
+        """Run a bash command in the worktree, ended with all its children after `seconds`."""
+        environment = scrubbed_environment(self._root, self._scratch / "home")
+        return run_command(command, cwd=self._root, env=environment, seconds=seconds, max_bytes=OUTPUT_BYTES)
+
+    def run_tests(self) -> str:
+        """Build, run the public tests, and hold the outputs on the shown workloads against the oracle."""
+        scratch = self._fresh("tests")
+        try:
+            build(self._loaded.task.build, self._root, scratch / "build", scratch / "build.log")
+        except BuildFailed as error:
+            return f"BUILD FAILED: {error.message}"
+        report = run_tests(self._loaded, self._root, scratch / "tests", None, hidden=False)
+        lines = self._warnings()
+        lines += [f"FAILED {name}: {why}" for name, why in sorted(report.failed.items())[:10]]
+        if len(report.failed) > 10:
+            lines.append(f"... and {len(report.failed) - 10} more failures")
+        lines += [f"BROKEN `{command}` {why}" for command, why in report.broken.items()]
+        lines.append(f"{len(report.passed)} tests passed, {len(report.failed)} failed.")
+        wrong = check_outputs(self._job(scratch), random_cases=0)
+        lines.append(
+            "The outputs on the shown workloads are right." if wrong is None else f"WRONG OUTPUT: {explain(wrong)}"
+        )
+        return "\n".join(lines)
+
+    def measure(self) -> str:
+        """Time the worktree against the base on the shown workloads; advisory."""
+        scratch = self._fresh("measure")
+        try:
+            build(self._loaded.task.build, self._root, scratch / "build", scratch / "build.log")
+        except BuildFailed as error:
+            return f"BUILD FAILED: {error.message}"
+        result = measure(self._job(scratch), _ignore)
+        if not isinstance(result, Measurement):
+            return "\n".join([*self._warnings(), f"NOT MEASURED: {explain(result)}"])
+        if self.best is None or result.speedup.estimate > self.best.speedup.estimate:
+            self.best = result
+        return "\n".join([*self._warnings(), _table(result)])
+
+    def profile(self) -> str:
+        """Where the time of the bench's calls goes, on the worktree."""
+        result = profile(self._job(self._fresh("profile")))
+        return explain(result) if isinstance(result, (Refusal, WrongOutput)) else result
+
+    def _warnings(self) -> list[str]:
+        """What would get the tree rejected as it stands."""
+        changed = take_diff(self._base.repository, self._root).files
+        outside = [path for path in changed if not matches(path, self._loaded.task.target_files)]
+        if not outside:
+            return []
+        return [
+            f"WARNING: these files may not change, and the patch would be rejected: {', '.join(outside[:10])}. "
+            "Restore them, or move new ones to .bench_scratch/."
+        ]
+
+    def _job(self, scratch: Path) -> MeasureJob:
+        if not self._base.repository.is_unchanged(self._base.root):
+            raise InfrastructureError(
+                f"{self._base.root}: the base's checkout was changed; nothing can be compared with it."
+            )
+        return job_for(
+            self._loaded,
+            self._base.root,
+            self._root,
+            scratch / "timing",
+            device=self._base.device,
+            seed=self._seeds.getrandbits(53),
+            held_out=False,
+            protocol=ADVISORY,
+        )
+
+    def _fresh(self, name: str) -> Path:
+        folder = self._scratch / name
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        return folder
+
+
+def _ignore(_progress: Progress) -> None:
+    """The agent waits for the whole of it."""
+
+
+def _table(result: Measurement) -> str:
+    """The report an agent reads: every shown workload, and the mean."""
+    lines = ["Advisory timing against the base, shown workloads only (the verdict also uses others):"]
+    width = max(len(workload.name) for workload in result.workloads)
+    for workload in result.workloads:
+        ratio = workload.speedup
+        lines.append(
+            f"  {workload.name:{width}}  base {workload.base_us:10.1f} us  now {workload.candidate_us:10.1f} us  "
+            f"{ratio.estimate:6.2f}x [{ratio.low:.2f}, {ratio.high:.2f}]"
+        )
+    mean = result.speedup
+    lines.append(
+        f"Geometric mean: {mean.estimate:.2f}x [{mean.low:.2f}, {mean.high:.2f}] from {result.sessions} sessions."
+    )
+    return "\n".join(lines)

@@ -1,0 +1,122 @@
+"""Sealing: one commit, nothing else, the same hash everywhere."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+from conftest import TinyTask
+
+from harness.errors import TaskError
+from harness.git import Repository
+from harness.source import seal
+from harness.task import load_task
+
+
+def git(cwd: Path, *arguments: str) -> str:
+    return subprocess.run(
+        ["git", "-c", "user.name=t", "-c", "user.email=t@example.invalid", *arguments],
+        cwd=cwd,
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout.strip()
+
+
+def sealed(tiny: TinyTask, into: Path) -> Repository:
+    return seal(load_task(str(tiny.file)), into)
+
+
+def test_a_folder_becomes_exactly_one_commit(tiny: TinyTask, tmp_path: Path) -> None:
+    repository = sealed(tiny, tmp_path / "a.git")
+    assert git(repository.path, "rev-list", "--all", "--count") == "1"
+    assert git(repository.path, "for-each-ref", "--format=%(refname)") == "refs/heads/base"
+    assert git(repository.path, "remote") == ""
+    reachable = set(git(repository.path, "rev-list", "--all", "--objects", "--no-object-names").split())
+    everything = git(repository.path, "cat-file", "--batch-all-objects", "--batch-check=%(objectname)").split()
+    assert set(everything) == reachable
+
+
+def test_the_same_files_give_the_same_commit(tiny: TinyTask, tmp_path: Path) -> None:
+    first = sealed(tiny, tmp_path / "a.git")
+    assert sealed(tiny, tmp_path / "b.git").commit == first.commit
+    tiny.core.write_text(tiny.core.read_text() + "\n")
+    assert sealed(tiny, tmp_path / "c.git").commit != first.commit
+
+
+def test_leftovers_of_python_are_not_sealed(tiny: TinyTask, tmp_path: Path) -> None:
+    clean = sealed(tiny, tmp_path / "a.git")
+    cache = tiny.core.parent / "__pycache__"
+    cache.mkdir()
+    (cache / "core.cpython-311.pyc").write_bytes(b"x")
+    assert sealed(tiny, tmp_path / "b.git").tree == clean.tree
+
+
+def make_history(tiny: TinyTask) -> tuple[Path, str, str]:
+    """A repository with a past and a future; gives it, the middle commit and the last."""
+    origin = tiny.folder / "origin"
+    (tiny.folder / "target").rename(origin)
+    git(origin, "init", "-q", "-b", "main")
+    git(origin, "add", "-A")
+    git(origin, "commit", "-qm", "first")
+    (origin / "README.md").write_text("middle\n")
+    git(origin, "commit", "-qam", "middle")
+    middle = git(origin, "rev-parse", "HEAD")
+    (origin / "solution.py").write_text("SECRET_SOLUTION = 1\n")
+    git(origin, "add", "-A")
+    git(origin, "commit", "-qm", "the fix everybody wants")
+    return origin, middle, git(origin, "rev-parse", "HEAD")
+
+
+def test_a_git_source_keeps_the_commit_and_forgets_past_and_future(tiny: TinyTask, tmp_path: Path) -> None:
+    _, middle, last = make_history(tiny)
+    tiny.edit_task("source: {path: target}", f"source: {{git: origin, commit: {middle}}}")
+    repository = sealed(tiny, tmp_path / "a.git")
+    assert git(repository.path, "show", "base:README.md") == "middle"
+    assert git(repository.path, "rev-list", "--all", "--count") == "1"
+    for hidden in (middle, last, "base~1", "base:solution.py"):
+        found = subprocess.run(["git", "cat-file", "-e", hidden], cwd=repository.path, check=False, capture_output=True)
+        assert found.returncode != 0, f"{hidden} can be reached"
+
+
+def test_a_commit_that_is_not_there_is_named(tiny: TinyTask, tmp_path: Path) -> None:
+    make_history(tiny)
+    missing = "0123456789abcdef0123456789abcdef01234567"
+    tiny.edit_task("source: {path: target}", f"source: {{git: origin, commit: {missing!r}}}")
+    with pytest.raises(TaskError, match=f"{missing} is not a commit in"):
+        sealed(tiny, tmp_path / "a.git")
+
+
+def test_a_repository_that_is_not_there_is_named(tiny: TinyTask, tmp_path: Path) -> None:
+    tiny.edit_task("source: {path: target}", "source: {git: no/such/repo, commit: abc}")
+    with pytest.raises(TaskError, match="there is no repository no/such/repo"):
+        sealed(tiny, tmp_path / "a.git")
+
+
+def test_an_empty_source_is_refused(tiny: TinyTask, tmp_path: Path) -> None:
+    (tiny.folder / "empty").mkdir()
+    tiny.edit_task("source: {path: target}", "source: {path: empty}")
+    with pytest.raises(TaskError, match="holds no file"):
+        sealed(tiny, tmp_path / "a.git")
+
+
+def test_an_sdist_is_sealed_without_being_built(tiny: TinyTask, tmp_path: Path) -> None:
+    tiny.edit_task("source: {path: target}", "source: {pypi: six==1.16.0}")
+    repository = sealed(tiny, tmp_path / "a.git")
+    assert "def python_2_unicode_compatible" in git(repository.path, "show", "base:six.py")
+
+
+@pytest.mark.parametrize("requirement", ["six", "six>=1.0", "six==", "not a requirement!"])
+def test_a_loose_requirement_is_refused(tiny: TinyTask, tmp_path: Path, requirement: str) -> None:
+    tiny.edit_task("source: {path: target}", f"source: {{pypi: {requirement!r}}}")
+    with pytest.raises(TaskError, match=r"source\.pypi"):
+        sealed(tiny, tmp_path / "a.git")
+
+
+def test_a_copy_shares_nothing(tiny: TinyTask, tmp_path: Path) -> None:
+    first = sealed(tiny, tmp_path / "a.git")
+    second = first.copy(tmp_path / "b.git")
+    assert git(second.path, "remote") == ""
+    assert not (second.path / "objects" / "info" / "alternates").exists()
+    assert git(second.path, "rev-parse", "base") == first.commit
