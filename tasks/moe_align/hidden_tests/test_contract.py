@@ -18,7 +18,7 @@ ROUTINGS = ["uniform", "skewed", "one", "sorted", "reversed", "bad"]
 
 @pytest.fixture(params=DEVICES)
 def device(request: pytest.FixtureRequest) -> str:
-    return request.param
+    return str(request.param)
 
 
 def make_ids(numel: int, experts: int, routing: str = "uniform", seed: int = 0) -> IntArray:

@@ -9,8 +9,7 @@ The router's ids are cut into `num_experts` chunks, one for each program, and ha
 
 `_align_with_triton` runs them as four Triton kernels, `_align_with_torch` in plain PyTorch.
 """
-# Triton itself types a kernel's arguments, which are many.
-# ruff: noqa: ANN001, PLR0917
+# ruff: noqa: ANN001  (Triton itself types the arguments of its kernels)
 
 from __future__ import annotations
 
@@ -25,7 +24,8 @@ if torch.cuda.is_available() or os.environ.get("TRITON_INTERPRET") == "1":
     import triton
     import triton.language as tl
 
-    jit = triton.jit
+    # Batch sizes change from call to call; Triton would compile anew for every kind of size.
+    jit = triton.jit(do_not_specialize=["numel", "chunk_size", "block_size", "num_experts"])
 else:
 
     def jit(function: Callable[..., None]) -> Any:  # noqa: ANN401
