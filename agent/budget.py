@@ -116,12 +116,7 @@ class Budget:
 
     def charge_turn(self, usage: Usage) -> None:
         """Add what a turn was billed, parsable or not."""
-        self.usage = Usage(
-            input=self.usage.input + usage.input,
-            cached=self.usage.cached + usage.cached,
-            output=self.usage.output + usage.output,
-            reasoning=self.usage.reasoning + usage.reasoning,
-        )
+        self.usage += usage
 
     def remaining(self) -> str:
         """What is left, in one line for the agent. Money only where it is limited and its price known."""

@@ -49,7 +49,7 @@ class AgentOutcome:
     retryable: bool = False
 
 
-def run_agent(  # noqa: PLR0917 - the six things an agent needs, in the order one says them
+def run_agent(
     model: Model,
     workbench: Workbench,
     prompt: str,

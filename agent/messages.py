@@ -19,6 +19,14 @@ class Usage(_Message):
     output: int = 0
     reasoning: int = 0
 
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(
+            input=self.input + other.input,
+            cached=self.cached + other.cached,
+            output=self.output + other.output,
+            reasoning=self.reasoning + other.reasoning,
+        )
+
 
 class ToolCall(_Message):
     """A call the model asked for. `arguments` is the JSON text as the model wrote it, parsable or not."""

@@ -23,7 +23,9 @@ MAX_OUTPUT_BYTES = 20_000
 # Every process a command starts inherits this variable, so that one that left its group, its session and its
 # parent (a daemon) can still be found.
 _MARK = "PERF_HARNESS_COMMAND"
-_TICK_SECONDS = 0.02
+# How long to wait before looking again whether the shell is over: short at first, most commands are.
+_FIRST_TICK_SECONDS = 0.001
+_LAST_TICK_SECONDS = 0.02
 _DRAIN_SECONDS = 0.25
 _KILL_ROUNDS = 50
 _CHUNK = 65_536
@@ -89,8 +91,10 @@ def _read_until_exit(pid: int, pipe: IO[bytes], output: _HeadAndTail, deadline: 
     with selectors.DefaultSelector() as selector:
         selector.register(pipe, selectors.EVENT_READ)
         open_ = True
+        tick = _FIRST_TICK_SECONDS
         while (left := deadline - time.monotonic()) > 0:
-            wait = min(left, _TICK_SECONDS)
+            wait = min(left, tick)
+            tick = min(2 * tick, _LAST_TICK_SECONDS)
             if not open_:
                 time.sleep(wait)
             elif selector.select(wait):

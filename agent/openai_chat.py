@@ -1,0 +1,109 @@
+"""The Chat Completions wire, for the many servers that speak only that."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Sequence
+from typing import Any, cast
+
+from agent.context import estimate_tokens
+from agent.messages import Message, ModelTurn, ToolCall, ToolResult, ToolSpec, Usage, UserMessage
+from agent.openai_client import OpenAIBase, count
+from agent.openai_retry import StreamFailed
+from agent.text import clean
+
+
+class OpenAIChatModel(OpenAIBase):
+    """The Chat Completions wire. A server that reports no usage is charged by an estimate, so that limits hold."""
+
+    def ask(self, history: Sequence[Message], tools: Sequence[ToolSpec]) -> ModelTurn:
+        """Ask once and read the stream to its end."""
+        options: dict[str, Any] = {"reasoning_effort": self.effort} if self.effort else {}
+        stream: Any = self.client.chat.completions.create(
+            model=self.name,
+            messages=cast("Any", [_to_chat(message) for message in history]),
+            tools=cast("Any", [{"type": "function", "function": tool.model_dump()} for tool in tools]),
+            stream=True,
+            stream_options={"include_usage": True},
+            **options,
+        )
+        said: list[str] = []
+        calls = _CallPieces()
+        usage: Any = None
+        finished = False
+        with stream:
+            for chunk in stream:
+                usage = chunk.usage or usage
+                for choice in chunk.choices[:1]:
+                    said.append(choice.delta.content or "")
+                    for piece in choice.delta.tool_calls or []:
+                        calls.add(piece)
+                    finished = finished or choice.finish_reason is not None
+        if not finished:
+            raise StreamFailed("the stream ended before the answer did")
+        turn = ModelTurn(text=clean("".join(said)), tool_calls=calls.whole())
+        counted = _chat_usage(usage) if usage is not None else _estimate(history, turn)
+        return turn.model_copy(update={"usage": counted})
+
+
+class _CallPieces:
+    """Tool calls as they come in pieces. A piece belongs to the last call of its index, unless it has a new id."""
+
+    def __init__(self) -> None:
+        self._calls: list[dict[str, str]] = []
+        self._by_index: dict[int | None, dict[str, str]] = {}
+
+    def add(self, piece: Any) -> None:  # noqa: ANN401 - the SDK's type, and it is imported late
+        call = self._by_index.get(piece.index)
+        if call is None or (piece.id and piece.id != call["id"]):
+            call = {"id": piece.id or f"call_{uuid.uuid4().hex[:12]}", "name": "", "arguments": ""}
+            self._by_index[piece.index] = call
+            self._calls.append(call)
+        if piece.function is not None:
+            call["name"] += piece.function.name or ""
+            call["arguments"] += piece.function.arguments or ""
+
+    def whole(self) -> list[ToolCall]:
+        return [
+            ToolCall(id=call["id"], name=clean(call["name"]), arguments=clean(call["arguments"]))
+            for call in self._calls
+        ]
+
+
+def _to_chat(message: Message) -> dict[str, Any]:
+    match message:
+        case UserMessage():
+            return {"role": "user", "content": message.text}
+        case ToolResult():
+            return {"role": "tool", "tool_call_id": message.call_id, "content": message.output}
+        case ModelTurn():
+            if not message.tool_calls:
+                return {"role": "assistant", "content": message.text}
+            calls = [
+                {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": _json_object(call)}}
+                for call in message.tool_calls
+            ]
+            return {"role": "assistant", "content": message.text or None, "tool_calls": calls}
+
+
+def _json_object(call: ToolCall) -> str:
+    """The call's arguments, safe to send back: chat templates parse them, and the server fails where they cannot."""
+    try:
+        sound = isinstance(json.loads(call.arguments), dict)
+    except (json.JSONDecodeError, RecursionError):
+        sound = False
+    return call.arguments if sound else json.dumps({"unparsable": call.arguments} if call.arguments else {})
+
+
+def _chat_usage(usage: Any) -> Usage:  # noqa: ANN401 - the SDK's type, in whole or in part
+    return Usage(
+        input=count(usage, "prompt_tokens"),
+        cached=count(usage, "prompt_tokens_details", "cached_tokens"),
+        output=count(usage, "completion_tokens"),
+        reasoning=count(usage, "completion_tokens_details", "reasoning_tokens"),
+    )
+
+
+def _estimate(history: Sequence[Message], turn: ModelTurn) -> Usage:
+    return Usage(input=estimate_tokens(history), output=estimate_tokens([turn]))

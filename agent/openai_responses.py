@@ -1,0 +1,93 @@
+"""The Responses wire."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Sequence
+from typing import Any, cast
+
+from agent.messages import Message, ModelTurn, ToolCall, ToolResult, ToolSpec, Usage, UserMessage
+from agent.openai_client import OpenAIBase, count
+from agent.openai_retry import StreamFailed
+from agent.text import clean
+
+
+class OpenAIResponsesModel(OpenAIBase):
+    """The Responses wire. Nothing is stored at the provider: reasoning comes encrypted and is carried back."""
+
+    def __init__(self, name: str, **options: Any) -> None:  # noqa: ANN401 - those of the base class
+        super().__init__(name, **options)
+        # Requests with the same key and the same beginning find each other's cache.
+        self._cache_key = uuid.uuid4().hex
+
+    def ask(self, history: Sequence[Message], tools: Sequence[ToolSpec]) -> ModelTurn:
+        """Ask once and read the stream to its end."""
+        options: dict[str, Any] = {"reasoning": {"effort": self.effort}} if self.effort else {}
+        stream: Any = self.client.responses.create(
+            model=self.name,
+            input=cast("Any", [item for message in history for item in _to_items(message)]),
+            tools=cast("Any", [{"type": "function", "strict": False, **tool.model_dump()} for tool in tools]),
+            include=["reasoning.encrypted_content"],
+            store=False,
+            prompt_cache_key=self._cache_key,
+            stream=True,
+            **options,
+        )
+        items: list[Any] = []
+        with stream:
+            for event in stream:
+                if event.type == "response.output_item.done":
+                    items.append(event.item)
+                elif event.type in ("response.completed", "response.incomplete"):
+                    return _turn_of(items or event.response.output, _responses_usage(event.response.usage))
+                elif event.type == "response.failed":
+                    raise _failed(event.response)
+                elif event.type == "error":
+                    raise StreamFailed(event.message, event.code)
+        raise StreamFailed("the stream ended before the answer did")
+
+
+def _failed(response: Any) -> StreamFailed:  # noqa: ANN401 - the SDK's type, and it is imported late
+    error = response.error
+    message = error.message if error else "the provider gave no reason"
+    return StreamFailed(message, error.code if error else None, _responses_usage(response.usage))
+
+
+def _to_items(message: Message) -> list[dict[str, Any]]:
+    match message:
+        case UserMessage():
+            return [{"role": "user", "content": message.text}]
+        case ToolResult():
+            return [{"type": "function_call_output", "call_id": message.call_id, "output": message.output}]
+        case ModelTurn():
+            if message.provider_items:
+                return message.provider_items
+            said = [{"role": "assistant", "content": message.text}] if message.text else []
+            called = [
+                {"type": "function_call", "call_id": call.id, "name": call.name, "arguments": call.arguments}
+                for call in message.tool_calls
+            ]
+            return [*said, *called]
+
+
+def _turn_of(items: Sequence[Any], usage: Usage) -> ModelTurn:
+    said: list[str] = []
+    calls: list[ToolCall] = []
+    for item in items:
+        if item.type == "function_call":
+            calls.append(ToolCall(id=item.call_id, name=clean(item.name), arguments=clean(item.arguments)))
+        elif item.type == "message":
+            said += [getattr(part, "text", None) or getattr(part, "refusal", None) or "" for part in item.content]
+    # Only what the provider itself set goes back to it: it refuses fields it does not know.
+    verbatim = [json.loads(clean(item.to_json(indent=None))) for item in items]
+    return ModelTurn(text=clean("".join(said)), tool_calls=calls, usage=usage, provider_items=verbatim)
+
+
+def _responses_usage(usage: Any) -> Usage:  # noqa: ANN401 - None, or the SDK's type, in whole or in part
+    return Usage(
+        input=count(usage, "input_tokens"),
+        cached=count(usage, "input_tokens_details", "cached_tokens"),
+        output=count(usage, "output_tokens"),
+        reasoning=count(usage, "output_tokens_details", "reasoning_tokens"),
+    )

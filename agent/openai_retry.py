@@ -1,0 +1,134 @@
+"""The one place where a call of a model is tried again. The SDK's own retries are off: two layers multiply."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+from agent.messages import ModelTurn, Usage
+from agent.model import ModelError
+
+_RETRYABLE_STATUS = frozenset({408, 409, 429})
+# These come with a status or at a moment that looks passing, and are not.
+_FINAL_CODES = frozenset(
+    {"insufficient_quota", "context_length_exceeded", "invalid_prompt", "invalid_api_key", "model_not_found"}
+)
+
+
+@dataclass(frozen=True)
+class Retry:
+    """How patient to be, in seconds.
+
+    Attributes:
+        max_wait: most that one call may spend waiting: pauses between tries, and tries that timed out.
+        first: the first pause; each next one is twice as long, up to `longest`, and then a random part of that.
+        longest: the longest pause of our own choosing; a server's Retry-After may ask for more.
+    """
+
+    max_wait: float = 120.0
+    first: float = 1.0
+    longest: float = 30.0
+
+
+class StreamFailed(Exception):
+    """A stream that began and did not end as it should: cut off, or ended by the provider with an error.
+
+    Attributes:
+        code: the provider's word for it, if it gave one.
+        usage: what was billed nevertheless.
+    """
+
+    def __init__(self, message: str, code: str | None = None, usage: Usage | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.usage = usage or Usage()
+
+
+def with_retries(attempt: Callable[[], ModelTurn], retry: Retry) -> ModelTurn:
+    """Call until there is a turn.
+
+    What failed tries were billed is added to the turn's usage, so that the ledger misses nothing.
+
+    Raises:
+        ModelError: the failure is not one that passes, or waiting longer is not allowed.
+    """
+    passing = _passing_errors()
+    waited = 0.0
+    billed = Usage()
+    pause = retry.first
+    while True:
+        start = time.monotonic()
+        try:
+            turn = attempt()
+            return turn.model_copy(update={"usage": turn.usage + billed})
+        except passing as error:
+            billed += getattr(error, "usage", Usage())
+            if not _passes(error):
+                raise ModelError(_say(error), retryable=False, usage=billed) from error
+            if _timed_out(error):
+                waited += time.monotonic() - start
+            delay = _asked_for(error)
+            if delay is None:
+                delay = pause * random.uniform(0.5, 1.0)
+            pause = min(2 * pause, retry.longest)
+            if waited + delay > retry.max_wait:
+                what = f"{_say(error)} Gave up after {waited:.0f} s of waiting (limit {retry.max_wait:.0f} s)."
+                raise ModelError(what, retryable=True, usage=billed) from error
+        time.sleep(delay)
+        waited += delay
+
+
+def _passing_errors() -> tuple[type[Exception], ...]:
+    """Everything a call can fail with on its way; which of them pass is for `_passes` to say."""
+    import openai  # noqa: PLC0415 - only a run with a live model pays for the import
+
+    transports: list[type[Exception]] = []
+    # Older SDKs let errors of their HTTP library through while a stream is read, and they differ in the library.
+    for library in ("httpx", "httpx2"):
+        try:
+            transports.append(importlib.import_module(library).TransportError)
+        except ImportError:
+            continue
+    return (openai.APIError, StreamFailed, json.JSONDecodeError, *transports)
+
+
+def _passes(error: Exception) -> bool:
+    if getattr(error, "code", None) in _FINAL_CODES:
+        return False
+    status = getattr(error, "status_code", None)
+    return status is None or status in _RETRYABLE_STATUS or status >= 500
+
+
+def _timed_out(error: Exception) -> bool:
+    return "Timeout" in type(error).__name__
+
+
+def _asked_for(error: Exception) -> float | None:
+    """Seconds the server asks to wait: Retry-After as a number or a date (RFC 9110, 10.2.3)."""
+    response = getattr(error, "response", None)
+    value = response.headers.get("retry-after") if response is not None else None
+    if value is None:
+        return None
+    try:
+        return max(0.0, float(value))
+    except ValueError:
+        pass
+    try:
+        at = parsedate_to_datetime(value)
+    except ValueError:
+        return None
+    return max(0.0, (at.replace(tzinfo=at.tzinfo or UTC) - datetime.now(UTC)).total_seconds())
+
+
+def _say(error: Exception) -> str:
+    status = getattr(error, "status_code", None)
+    what = str(error).strip() or type(error).__name__
+    if isinstance(error, json.JSONDecodeError):
+        what = f"the stream carried something that is not JSON ({what})"
+    return f"The model's endpoint failed{f' with status {status}' if status else ''}: {what.rstrip('.')}."
