@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from typing import Literal
 
+from pydantic import Field, model_validator
+
+from harness.errors import Status
 from harness.verdict import Device, Interval, Record, WorkloadResult
 
 
@@ -13,27 +16,43 @@ class Protocol(Record):
     Attributes:
         looks: numbers of sessions after which the interval is looked at, ascending; the last is the most.
         alpha: two-sided error at each look. 0.022 at three looks spaced 1:2:4 is 5 % overall (Pocock, 1977).
-        pairs: alternating base/candidate samples of one workload in one session.
+        pairs: alternating base/candidate samples of one workload in one session, at most.
+        min_pairs: the least pairs, for workloads so slow that `workload_ms` would allow fewer.
+        workload_ms: time one session may spend on the samples of one workload; decides between the two.
         sample_ms: how long one sample should take; as many calls as fit, at least one.
+        most_calls: calls in one sample at most: every call needs inputs of its own.
         warmup_calls: calls of each workload in a fresh worker before anything is timed.
         min_effect: smallest effect worth a claim, as a fraction; stops the search early on both sides.
         sessions_per_server: sessions forked from one fork server before it is started anew.
+        patience_seconds: how long one request may take beyond 20 times what the base takes, before it is ended.
     """
 
-    looks: list[int] = Field(default=[8, 16, 32])
-    alpha: float = 0.022
-    pairs: int = 10
-    sample_ms: float = 2.0
-    warmup_calls: int = 2
-    min_effect: float = 0.02
-    sessions_per_server: int = 4
+    looks: list[int] = Field(default=[8, 16, 32], min_length=1)
+    alpha: float = Field(default=0.022, gt=0, lt=1)
+    pairs: int = Field(default=10, ge=2)
+    min_pairs: int = Field(default=4, ge=2)
+    workload_ms: float = Field(default=80.0, gt=0)
+    sample_ms: float = Field(default=2.0, gt=0)
+    most_calls: int = Field(default=64, ge=1)
+    warmup_calls: int = Field(default=2, ge=1)
+    min_effect: float = Field(default=0.02, ge=0, lt=1)
+    sessions_per_server: int = Field(default=4, ge=1)
+    patience_seconds: float = Field(default=60.0, gt=0)
+
+    @model_validator(mode="after")
+    def _looks_ascend(self) -> Protocol:
+        if self.looks[0] < 1 or any(a >= b for a, b in zip(self.looks, self.looks[1:], strict=False)):
+            raise ValueError(f"looks must be positive and ascending (found {self.looks})")
+        return self
 
 
 class MeasureJob(Record):
     """A measurement of one candidate tree against one base tree.
 
     `base_root` and `candidate_root` are checkouts; equal paths make an A/A measurement. `seed` is the
-    parent's secret: inputs are made from it, and it never reaches a worker.
+    parent's secret: inputs are made from it, and it never reaches a worker. `scratch` is a folder for what
+    workers write (home, temporary files, caches, standard error); it is made if it is not there, and what a
+    measurement puts into it is removed when it ends.
     """
 
     bench_file: str
@@ -48,8 +67,20 @@ class MeasureJob(Record):
     scratch: str
 
 
+class RefereeRequest(Record):
+    """What the referee process reads on its standard input: time the candidate, or only check its outputs."""
+
+    kind: Literal["measure", "check"]
+    job: MeasureJob
+    random_cases: int = 0
+
+
 class Sample(Record):
-    """One pair of samples: microseconds a call, base and candidate, taken one after the other."""
+    """One pair of samples: microseconds a call, base and candidate, taken one after the other.
+
+    `base_us` and `candidate_us` are the referee's clock, less the round trip of an empty request. The
+    `_worker_us` are what the workers say themselves: cross-checks, used for no result.
+    """
 
     session: int
     workload: str
@@ -57,10 +88,15 @@ class Sample(Record):
     candidate_us: float
     candidate_first: bool
     calls: int
+    base_worker_us: float
+    candidate_worker_us: float
 
 
 class Progress(Record):
-    """Where a measurement stands: sent after every session."""
+    """Where a measurement stands: sent after every session.
+
+    The interval is the one of the next look's level where there are sessions enough for it, else the widest.
+    """
 
     sessions: int
     most_sessions: int
@@ -72,14 +108,25 @@ class Measurement(Record):
 
     Attributes:
         speedup: geometric mean over workloads, base time / candidate time, with its 95 % interval.
+        workloads: each workload's own; their intervals have the same level each, not all together.
+        samples: every pair, in the order they were taken.
+        sessions: fresh process pairs timed.
         stopped: why it ended: `decided` (the interval cleared min_effect), `futile` (it cannot any more), `exhausted`.
+        look_level: the interval's confidence at the look it was taken at. With k looks each at the protocol's
+            alpha it is more than 95 %, and just as much more as makes it 95 % whenever the looking stopped.
+        repeated_inputs: workloads whose inputs came out equal for different seeds; a candidate that remembers
+            what it has seen would gain there.
+        device: the machine.
+        seconds: wall time of the whole measurement.
     """
 
     speedup: Interval
     workloads: list[WorkloadResult]
     samples: list[Sample]
     sessions: int
-    stopped: str
+    stopped: Literal["decided", "futile", "exhausted"]
+    look_level: float
+    repeated_inputs: list[str]
     device: Device
     seconds: float
 
@@ -90,3 +137,63 @@ class WrongOutput(Record):
     workload: str
     held_out: bool
     detail: str
+
+
+RefusalCause = Literal[
+    "import_failed",
+    "call_raised",
+    "worker_crashed",
+    "worker_timeout",
+    "protocol_violation",
+    "clock_mismatch",
+    "background_work",
+]
+
+
+class Refusal(Record):
+    """The candidate could not be timed, or its timing cannot be believed, through its own doing.
+
+    Attributes:
+        cause: `import_failed`, `call_raised` (an exception), `worker_crashed` (it ended), `worker_timeout`
+            (it was ended), `protocol_violation` (something else than a reply came back), `clock_mismatch` (what
+            it says it took is not what it took), `background_work` (it worked on while it should have been idle).
+        message: for people: the last lines of a traceback, or the numbers that disagree.
+        workload: where it happened; None before the first.
+        held_out: whether that workload is one the agent must not hear of.
+    """
+
+    cause: RefusalCause
+    message: str
+    workload: str | None = None
+    held_out: bool = False
+
+    @property
+    def status(self) -> Status:
+        """The verdict's status: a candidate that fails is incorrect, one that cannot be believed is rejected."""
+        cheats = ("protocol_violation", "clock_mismatch", "background_work")
+        return "rejected" if self.cause in cheats else "incorrect"
+
+
+class Failed(Record):
+    """The referee could not judge, and it is not the candidate's doing; the client raises it as an exception.
+
+    Attributes:
+        error: name of the exception in `harness.errors`.
+        message: its message.
+        remedy: its remedy.
+    """
+
+    error: Literal["TaskError", "AdmissionError", "InfrastructureError"]
+    message: str
+    remedy: str | None = None
+
+
+class RefereeLine(Record):
+    """One line of the referee's output: exactly one field is set; all but `progress` are the last line."""
+
+    progress: Progress | None = None
+    measurement: Measurement | None = None
+    wrong_output: WrongOutput | None = None
+    refused: Refusal | None = None
+    failed: Failed | None = None
+    correct: bool | None = None

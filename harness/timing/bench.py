@@ -1,0 +1,193 @@
+"""The bench module: the trusted description of what is timed, and the oracle that checks it.
+
+A bench stands outside every worktree. It is imported here, in the referee, and never in a worker: of it a
+worker gets the source of `call` (and of `load`, if there is one) and nothing else, so that neither the held-out
+shapes nor the oracle can be found in the memory of a process that runs patched code.
+"""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import importlib.util
+import random
+import symtable
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from harness.errors import TaskError
+
+_REQUIRED = ("workloads", "make_inputs", "call", "check")
+_HEAVY = ("torch", "numpy")
+
+
+class Workload(BaseModel):
+    """One shape the target is timed on. `held_out` ones are never shown to an agent."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    held_out: bool = False
+    params: dict[str, Any] = Field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Bench:
+    """A bench module that has been imported and checked.
+
+    Attributes:
+        file: where it came from.
+        workloads: device ("cpu" or "cuda") -> what to time.
+        make_inputs: (workload, seed) -> the tree that `call` takes; new content for every seed, on the CPU.
+        check: (workload, inputs, outputs) -> None, or what is wrong, naming the element.
+        random_workload: (rng, device) -> a workload beyond the listed ones, for correctness; optional.
+        call_source: source of `call(target, inputs)`, self-contained.
+        load_source: source of `load(root)`, self-contained; None for the default, which puts the root first on
+            the path and imports the task's `api`.
+        preload: libraries a worker may import before it sees the target.
+    """
+
+    file: Path
+    workloads: Callable[[str], list[Workload]]
+    make_inputs: Callable[[Workload, int], Any]
+    check: Callable[[Workload, Any, Any], str | None]
+    random_workload: Callable[[random.Random, str], Workload] | None
+    call_source: str
+    load_source: str | None
+    preload: tuple[str, ...]
+
+    def listed(self, device: str, *, held_out: bool) -> list[Workload]:
+        """The workloads for a device, without the held-out ones unless asked for.
+
+        Raises:
+            TaskError: `workloads` fails, gives something else, names one twice, or shows none.
+        """
+        try:
+            found = self.workloads(device)
+        except Exception as error:
+            raise TaskError(f"{self.file}: workloads({device!r}) failed: {last_line(error)}") from error
+        if not isinstance(found, Sequence) or not all(isinstance(each, Workload) for each in found):
+            raise TaskError(f"{self.file}: workloads({device!r}) must give a list of Workload.")
+        names = [each.name for each in found]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise TaskError(f"{self.file}: workloads({device!r}) names {', '.join(twice)} more than once.")
+        if all(each.held_out for each in found):
+            raise TaskError(
+                f"{self.file}: workloads({device!r}) shows none to the agent.",
+                remedy="At least one workload must have held_out=False.",
+            )
+        return [each for each in found if held_out or not each.held_out]
+
+
+def load_bench(path: Path) -> Bench:
+    """Import a bench module by its path and check that it has what a bench needs.
+
+    Raises:
+        TaskError: the file is missing, does not import, lacks a function, or has a `call` or `load` that needs
+            something from outside itself.
+    """
+    if not path.is_file():
+        raise TaskError(f"There is no bench {path}.")
+    module = _import(path)
+    missing = [name for name in _REQUIRED if not callable(getattr(module, name, None))]
+    if missing:
+        raise TaskError(
+            f"{path}: the bench has no function {', '.join(missing)}.",
+            remedy="A bench has workloads(device), make_inputs(workload, seed), call(target, inputs) and "
+            "check(workload, inputs, outputs).",
+        )
+    source = path.read_text(encoding="utf-8")
+    return Bench(
+        file=path,
+        workloads=module.workloads,
+        make_inputs=module.make_inputs,
+        check=module.check,
+        random_workload=getattr(module, "random_workload", None),
+        call_source=self_contained_source(source, "call", path),
+        load_source=self_contained_source(source, "load", path) if hasattr(module, "load") else None,
+        preload=tuple(name for name in _HEAVY if name in sys.modules),
+    )
+
+
+def _import(path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location("_bench", path)
+    if spec is None or spec.loader is None:
+        raise TaskError(f"{path}: a bench is a Python file, *.py.")
+    module = importlib.util.module_from_spec(spec)
+    # Dataclasses and pydantic look a class's module up by name.
+    sys.modules["_bench"] = module
+    try:
+        spec.loader.exec_module(module)
+    except (Exception, SystemExit) as error:
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        raise TaskError(
+            f"{path}: the bench cannot be imported: {last_line(error)} ({Path(where.filename).name}:{where.lineno})"
+        ) from error
+    return module
+
+
+def self_contained_source(source: str, name: str, path: Path) -> str:
+    """The source of one top-level function, without annotations, fit to run on its own in a worker.
+
+    Raises:
+        TaskError: `name` is no plain top-level function, or it reads a name that is neither a builtin nor its
+            own; the message names it.
+    """
+    functions = [node for node in ast.parse(source).body if isinstance(node, ast.FunctionDef) and node.name == name]
+    if len(functions) != 1:
+        raise TaskError(f"{path}: {name} must be defined once, with `def {name}(...)` at the top level of the bench.")
+    function = functions[0]
+    if function.decorator_list:
+        raise TaskError(f"{path}:{function.lineno}: {name} must not be decorated: its source alone goes to workers.")
+    shipped = ast.unparse(_WithoutAnnotations().visit(function))
+    free = sorted(_free_names(symtable.symtable(shipped, str(path), "exec")))
+    if free:
+        raise TaskError(
+            f"{path}:{function.lineno}: {name} reads {', '.join(free)} from outside itself.",
+            remedy=f"Workers get the source of {name} and nothing else of the bench: import or define it inside.",
+        )
+    return shipped
+
+
+class _WithoutAnnotations(ast.NodeTransformer):
+    """Annotations are for readers and checkers; in a worker their names are not there."""
+
+    def visit_arg(self, node: ast.arg) -> ast.arg:
+        node.annotation = None
+        return node
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
+        node.returns = None
+        return self.generic_visit(node)
+
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST | None:
+        if node.value is None:
+            return ast.copy_location(ast.Pass(), node)
+        return ast.copy_location(ast.Assign(targets=[node.target], value=node.value), node)
+
+
+def _free_names(table: symtable.SymbolTable) -> set[str]:
+    """Names read from module scope, in this scope and those inside it, that are no builtins."""
+    at_top = table.get_type() == "module"
+    free = set()
+    for symbol in table.get_symbols():
+        reads_module = symbol.is_referenced() and (at_top or symbol.is_global())
+        if reads_module and not hasattr(builtins, symbol.get_name()):
+            free.add(symbol.get_name())
+    for child in table.get_children():
+        free |= _free_names(child)
+    # A function may call itself: its own name is the one thing the worker has besides the builtins.
+    return free - {symbol.get_name() for symbol in table.get_symbols() if at_top and symbol.is_assigned()}
+
+
+def last_line(error: BaseException) -> str:
+    """The line a traceback ends in, such as `ModuleNotFoundError: No module named 'torch'`."""
+    return traceback.format_exception_only(error)[-1].strip()

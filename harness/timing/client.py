@@ -1,0 +1,153 @@
+"""Asking for a measurement: starts a referee process, follows it, and leaves nothing running.
+
+Imports no torch, numpy or scipy: the process that asks stays light.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from harness.errors import AdmissionError, HarnessError, InfrastructureError, TaskError
+from harness.timing.measurement import (
+    Failed,
+    MeasureJob,
+    Measurement,
+    Progress,
+    RefereeLine,
+    RefereeRequest,
+    Refusal,
+    WrongOutput,
+)
+
+_PACKAGE_PARENT = Path(__file__).resolve().parents[2]
+_END_SECONDS = 5.0
+_TAIL_CHARACTERS = 2000
+_ERRORS: dict[str, type[HarnessError]] = {
+    "TaskError": TaskError,
+    "AdmissionError": AdmissionError,
+    "InfrastructureError": InfrastructureError,
+}
+
+
+def measure(job: MeasureJob, on_progress: Callable[[Progress], None]) -> Measurement | WrongOutput | Refusal:
+    """Time a candidate tree against a base tree.
+
+    Args:
+        job: what to measure, and how hard to look.
+        on_progress: called after every session.
+
+    Returns:
+        The measurement; or what is wrong with the candidate: a wrong output, or why it cannot be timed.
+
+    Raises:
+        TaskError: the bench is wrong.
+        AdmissionError: the base's own output is wrong.
+        InfrastructureError: the base's workers or the referee failed.
+    """
+    line = _ask(RefereeRequest(kind="measure", job=job), on_progress)
+    found = line.measurement or line.wrong_output or line.refused
+    if found is None:
+        raise InfrastructureError("The referee ended without a result.")
+    return found
+
+
+def check_outputs(job: MeasureJob, random_cases: int = 0) -> WrongOutput | Refusal | None:
+    """Check a candidate's outputs on every workload and on `random_cases` random ones, without timing.
+
+    Returns:
+        None when all is right, else what is not.
+
+    Raises:
+        TaskError: the bench is wrong.
+        InfrastructureError: a worker that ran no candidate code, or the referee, failed.
+    """
+    line = _ask(RefereeRequest(kind="check", job=job, random_cases=random_cases), lambda _: None)
+    if line.wrong_output is None and line.refused is None and not line.correct:
+        raise InfrastructureError("The referee ended without a result.")
+    return line.wrong_output or line.refused
+
+
+def _ask(request: RefereeRequest, on_progress: Callable[[Progress], None]) -> RefereeLine:
+    with _scratch(request) as (placed, errors), _referee(placed, errors) as process:
+        for line in process.stdout or ():
+            read = RefereeLine.model_validate_json(line)
+            if read.progress is None:
+                return _raise_failed(read)
+            on_progress(read.progress)
+        code = process.wait()
+        errors.seek(0)
+        said = errors.read()[-_TAIL_CHARACTERS:].decode("utf-8", errors="replace").strip()
+    raise InfrastructureError(f"The referee ended with exit code {code}.\n{said}")
+
+
+def _raise_failed(line: RefereeLine) -> RefereeLine:
+    failed: Failed | None = line.failed
+    if failed is not None:
+        raise _ERRORS[failed.error](failed.message, remedy=failed.remedy)
+    return line
+
+
+@contextmanager
+def _scratch(request: RefereeRequest) -> Iterator[tuple[RefereeRequest, IO[bytes]]]:
+    """A folder of this measurement's own inside the job's scratch, gone at the end, and the referee's stderr."""
+    parent = Path(request.job.scratch)
+    parent.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix="timing-", dir=parent))
+    job = request.job.model_copy(update={"scratch": str(folder)})
+    try:
+        with (folder / "referee.log").open("w+b") as errors:
+            yield request.model_copy(update={"job": job}), errors
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _referee(request: RefereeRequest, errors: IO[bytes]) -> Iterator[subprocess.Popen[str]]:
+    """The running referee, in a session of its own so that Ctrl-C reaches only us; ended with all below it."""
+    python_path = os.pathsep.join(filter(None, [str(_PACKAGE_PARENT), os.environ.get("PYTHONPATH")]))
+    process = subprocess.Popen(
+        [sys.executable, "-P", "-m", "harness.timing.referee"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=errors,
+        text=True,
+        # Its threads, too, must not spin beside the workers.
+        env=os.environ | {"PYTHONPATH": python_path, "OMP_WAIT_POLICY": "PASSIVE", "KMP_BLOCKTIME": "0"},
+        start_new_session=True,
+    )
+    try:
+        with contextlib.suppress(BrokenPipeError):
+            if process.stdin is not None:
+                process.stdin.write(request.model_dump_json())
+                process.stdin.close()
+        yield process
+    finally:
+        _end(process)
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    """Let the referee end its workers; if it does not, end them and it."""
+    import psutil  # noqa: PLC0415 - not needed to start, and start-up time is counted
+
+    process.terminate()
+    try:
+        process.wait(_END_SECONDS)
+    except subprocess.TimeoutExpired:
+        # All of them are below it: it adopts the orphans.
+        with contextlib.suppress(psutil.NoSuchProcess):
+            for each in psutil.Process(process.pid).children(recursive=True):
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    each.kill()
+        process.kill()
+        process.wait()
+    if process.stdout is not None:
+        process.stdout.close()

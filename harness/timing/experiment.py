@@ -1,0 +1,176 @@
+"""A whole measurement: sessions over fork servers that are renewed, looks, and the result."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from statistics import fmean, median
+
+from harness.timing.arm import ForkServer, Session
+from harness.timing.audit import audit
+from harness.timing.bench import Bench, Workload
+from harness.timing.descendants import end_all_but
+from harness.timing.inputs import derive_seed
+from harness.timing.machine import describe_device
+from harness.timing.measurement import MeasureJob, Measurement, Progress, Refusal
+from harness.timing.paired import PairedSession, Plan, SessionRecord, in_random_order
+from harness.timing.sequential import Stopped, why_stop
+from harness.timing.statistics import Estimate, hodges_lehmann, session_value
+from harness.verdict import WorkloadResult
+
+
+class Servers:
+    """The two arms' fork servers, renewed together every few sessions, with a new hash seed each time."""
+
+    def __init__(self, job: MeasureJob, bench: Bench) -> None:
+        self._job = job
+        self._bench = bench
+        self._pair: list[ForkServer] = []
+        self._sessions = 0
+        self._renewals = 0
+
+    @contextmanager
+    def sessions(self) -> Iterator[tuple[Session, Session]]:
+        """Two fresh sessions with their targets imported, base first; they and all they started end with it.
+
+        Raises:
+            ArmFailed: a server or an import failed.
+        """
+        if not self._pair or self._sessions >= self._job.protocol.sessions_per_server:
+            self._renew()
+        self._sessions += 1
+        opened: list[Session] = []
+        try:
+            for server in self._pair:
+                opened.append(server.fork())
+                opened[-1].set_up(self._bench, self._job)
+            yield opened[0], opened[1]
+        finally:
+            for session in opened:
+                session.close()
+            end_all_but({server.pid for server in self._pair})
+
+    def close(self) -> None:
+        """End both servers and whatever the sessions left behind."""
+        for server in self._pair:
+            server.close()
+        self._pair = []
+        end_all_but(set())
+
+    def _renew(self) -> None:
+        self.close()
+        job = self._job
+        hash_seed = derive_seed(job.seed, "hash", self._renewals)
+        scratch = Path(job.scratch)
+        self._pair = [
+            ForkServer("base", Path(job.base_root), self._bench.preload, scratch, hash_seed),
+            ForkServer("candidate", Path(job.candidate_root), self._bench.preload, scratch, hash_seed),
+        ]
+        for server in self._pair:
+            server.wait_until_ready()
+        self._sessions = 0
+        self._renewals += 1
+
+
+class Experiment:
+    """Times a candidate against the base until a look ends it.
+
+    Args:
+        job: what is measured.
+        bench: the task's bench.
+        on_progress: told after every session.
+    """
+
+    def __init__(self, job: MeasureJob, bench: Bench, on_progress: Callable[[Progress], None]) -> None:
+        self._job = job
+        self._bench = bench
+        self._on_progress = on_progress
+        self._workloads = bench.listed(job.device, held_out=job.held_out)
+        self._plans: dict[str, Plan] = {}
+        self._changes_inputs: set[str] = set()
+        self._records: list[SessionRecord] = []
+        self.current: Workload | None = None
+
+    def run(self) -> Measurement | Refusal:
+        """Run sessions until a look says stop.
+
+        Raises:
+            OutputWrong: the candidate's output is wrong; ends the measurement at once.
+            BaseFailed: the base's output is wrong.
+            ArmFailed: a worker failed; `current` is the workload it happened on.
+        """
+        start = time.monotonic()
+        protocol = self._job.protocol
+        with ExitStack() as stack:
+            servers = Servers(self._job, self._bench)
+            stack.callback(servers.close)
+            while True:
+                self._one_session(servers)
+                estimate = self._overall()
+                sessions = len(self._records)
+                most = protocol.looks[-1]
+                self._on_progress(Progress(sessions=sessions, most_sessions=most, speedup=estimate.as_ratio()))
+                stopped = why_stop(
+                    estimate.as_ratio(), sessions=sessions, looks=protocol.looks, min_effect=protocol.min_effect
+                )
+                if sessions in protocol.looks:
+                    refusal = audit(self._workloads, self._records)
+                    if refusal is not None:
+                        return refusal
+                if stopped is not None:
+                    return self._measurement(estimate, stopped, time.monotonic() - start)
+
+    def _one_session(self, servers: Servers) -> None:
+        number = len(self._records)
+        self.current = None
+        rng = random.Random(derive_seed(self._job.seed, "workloads", number))
+        with servers.sessions() as (base, candidate):
+            session = PairedSession(self._job, self._bench, number, base, candidate, self._changes_inputs)
+            if number == 0:
+                for workload in self._workloads:
+                    self.current = workload
+                    self._plans[workload.name] = session.plan(workload)
+            for workload in in_random_order(self._workloads, rng):
+                self.current = workload
+                session.time(workload, self._plans[workload.name])
+            self.current = None
+        self._records.append(session.record)
+
+    def _values(self, workload: Workload) -> list[float]:
+        """One log ratio for each session."""
+        values = []
+        for record in self._records:
+            samples = [each for each in record.samples if each.workload == workload.name]
+            values.append(session_value([each.base_us for each in samples], [each.candidate_us for each in samples]))
+        return values
+
+    def _overall(self) -> Estimate:
+        """The geometric mean over workloads is formed inside each session, whose noise they share."""
+        by_session = zip(*(self._values(workload) for workload in self._workloads), strict=True)
+        return hodges_lehmann([fmean(values) for values in by_session], self._job.protocol.alpha)
+
+    def _measurement(self, estimate: Estimate, stopped: Stopped, seconds: float) -> Measurement:
+        return Measurement(
+            speedup=estimate.as_ratio(),
+            workloads=[self._result(workload) for workload in self._workloads],
+            samples=[sample for record in self._records for sample in record.samples],
+            sessions=len(self._records),
+            stopped=stopped,
+            look_level=estimate.level,
+            repeated_inputs=sorted({name for record in self._records for name in record.repeated_inputs}),
+            device=describe_device(self._job.device),
+            seconds=seconds,
+        )
+
+    def _result(self, workload: Workload) -> WorkloadResult:
+        samples = [[each for each in record.samples if each.workload == workload.name] for record in self._records]
+        return WorkloadResult(
+            name=workload.name,
+            held_out=workload.held_out,
+            base_us=median(median(each.base_us for each in session) for session in samples),
+            candidate_us=median(median(each.candidate_us for each in session) for session in samples),
+            speedup=hodges_lehmann(self._values(workload), self._job.protocol.alpha).as_ratio(),
+        )

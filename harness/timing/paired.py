@@ -1,0 +1,247 @@
+"""One session: two fresh processes, base and candidate, timed in turns on the same inputs.
+
+Every sample is clocked here, around one request to run K calls. What the request itself costs (a message there
+and back, waking a process) is measured on the base's process with requests to run nothing, and taken off both
+arms; the candidate's own empty requests are not used, for it could make them slow. K is chosen so that what is
+taken off is small either way.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, field
+from statistics import median
+
+from harness.timing.arm import Session, Timing
+from harness.timing.bench import Bench, Workload
+from harness.timing.inputs import Given, derive_seed, make_given
+from harness.timing.measurement import MeasureJob, Sample
+from harness.timing.oracle import INPUTS_CHANGED, OutputWrong, check_output, inputs_changed
+
+_LEAST_NS = 10.0
+_PILOT_CALLS = 8
+_SHORT_CALL_MS = 1.0
+_SLOW_CALL_MS = 5.0
+_BYTES_AT_ONCE = 64 << 20
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How one workload is sampled, fixed in the first session for the whole measurement.
+
+    Attributes:
+        calls: calls in a sample.
+        pairs: pairs of samples in a session.
+        warmup_calls: calls before the first.
+        seconds: the limit on one request of `2 * calls` calls.
+    """
+
+    calls: int
+    pairs: int
+    warmup_calls: int
+    seconds: float
+
+
+@dataclass
+class SessionRecord:
+    """What one session found: samples, and for the cross-checks (see `audit`) microseconds a call by workload.
+
+    `candidate_slope_us` is the time of the second half of a sample of 2K calls. `base_idle_us` and
+    `candidate_idle_us` are the CPU time an arm used while the other was being timed.
+    """
+
+    samples: list[Sample] = field(default_factory=list)
+    candidate_slope_us: dict[str, float] = field(default_factory=dict)
+    base_idle_us: dict[str, float] = field(default_factory=dict)
+    candidate_idle_us: dict[str, float] = field(default_factory=dict)
+    round_trip_us: float = 0.0
+    repeated_inputs: set[str] = field(default_factory=set)
+
+
+class BaseFailed(Exception):
+    """The base's output is wrong by the bench's own oracle: no candidate could be judged."""
+
+
+class PairedSession:
+    """Times every workload in two fresh sessions.
+
+    Args:
+        job: what is measured.
+        bench: the task's bench.
+        number: this session's number, from 0; the first checks more.
+        base: session of the base arm, set up.
+        candidate: session of the candidate arm, set up.
+        changes_inputs: names of workloads whose inputs the base itself changes; the first session fills it.
+    """
+
+    def __init__(
+        self,
+        job: MeasureJob,
+        bench: Bench,
+        number: int,
+        base: Session,
+        candidate: Session,
+        changes_inputs: set[str],
+    ) -> None:
+        self._job = job
+        self._bench = bench
+        self._number = number
+        self._base = base
+        self._candidate = candidate
+        self._changes_inputs = changes_inputs
+        self._random = random.Random(derive_seed(job.seed, "order", number))
+        self._inputs_made = 0
+        self._round_trips: list[int] = []
+        self.record = SessionRecord()
+
+    def plan(self, workload: Workload) -> Plan:
+        """Warm a workload up, check both arms' outputs, and find out how long a call takes.
+
+        Raises:
+            OutputWrong: the candidate's output is wrong.
+            BaseFailed: the base's is.
+            ArmFailed: a worker failed.
+        """
+        protocol = self._job.protocol
+        patience = protocol.patience_seconds
+        given = self._give(workload, max(2, protocol.warmup_calls), patience)
+        for arm in (self._base, self._candidate):
+            arm.run(len(given), patience)
+            self._check(workload, arm, given, 0, patience)
+        base_ns, candidate_ns = self._pace(workload, 1)
+        if base_ns < _SHORT_CALL_MS * 1e6:
+            base_ns, candidate_ns = self._pace(workload, min(_PILOT_CALLS, protocol.most_calls))
+        size = max(len(given[0].packed), 1)
+        sample_ns = protocol.sample_ms * 1e6
+        # The faster arm decides, so that its sample is not mostly round trip; up to four times the base's due.
+        calls = min(sample_ns / min(base_ns, candidate_ns), 4 * max(sample_ns / base_ns, 1))
+        calls = max(1, min(round(calls), protocol.most_calls, _BYTES_AT_ONCE // size))
+        # One pair makes twice the calls: it counts as two.
+        afford = protocol.workload_ms * 1e6 / (calls * (base_ns + candidate_ns)) - 1
+        return Plan(
+            calls=calls,
+            pairs=max(protocol.min_pairs, min(protocol.pairs, int(afford))),
+            warmup_calls=protocol.warmup_calls if base_ns < _SLOW_CALL_MS * 1e6 else 1,
+            seconds=patience + 20 * 2 * calls * base_ns / 1e9,
+        )
+
+    def time(self, workload: Workload, plan: Plan) -> None:
+        """Warm up and take a workload's pairs of samples; `record` holds what comes out.
+
+        Each pair has its own inputs, the same for both arms, and its own order. One pair, at random, makes twice
+        the calls. Outputs of that pair and of one other are checked after the fact.
+
+        Raises:
+            OutputWrong: a timed call's output is wrong.
+            ArmFailed: a worker failed.
+        """
+        self._give(workload, plan.warmup_calls, plan.seconds)
+        for arm in (self._base, self._candidate):
+            arm.run(plan.warmup_calls, plan.seconds)
+        first = [index % 2 == 0 for index in range(plan.pairs)]
+        self._random.shuffle(first)
+        double = self._random.randrange(plan.pairs)
+        inspected = {double, self._random.randrange(plan.pairs)}
+        idle: dict[bool, list[float]] = {True: [], False: []}
+        taken: list[Sample] = []
+        for index, candidate_first in enumerate(first):
+            calls = 2 * plan.calls if index == double else plan.calls
+            given = self._give(workload, calls, plan.seconds)
+            self._round_trips.append(self._base.run(0, plan.seconds).parent_ns)
+            base, candidate, idle_ns = self._run_pair(calls, plan.seconds, candidate_first)
+            idle[candidate_first].append(idle_ns / calls / 1e3)
+            taken.append(self._sample(workload, calls, base, candidate, candidate_first))
+            if index in inspected:
+                self._inspect(workload, given, plan.seconds)
+        self.record.samples += taken
+        self.record.round_trip_us = self._round_trip_ns() / 1e3
+        self.record.candidate_slope_us[workload.name] = _slope(taken, double)
+        self.record.candidate_idle_us[workload.name] = median(idle[True])
+        self.record.base_idle_us[workload.name] = median(idle[False])
+
+    def _run_pair(self, calls: int, seconds: float, candidate_first: bool) -> tuple[Timing, Timing, int]:
+        """Time both arms; also the CPU time the first used while the second was timed, in nanoseconds."""
+        first, second = (self._candidate, self._base) if candidate_first else (self._base, self._candidate)
+        first_timing = first.run(calls, seconds)
+        before = first.cpu_ns()
+        second_timing = second.run(calls, seconds)
+        after = first.cpu_ns()
+        idle_ns = after - before if before is not None and after is not None else 0
+        base, candidate = (second_timing, first_timing) if candidate_first else (first_timing, second_timing)
+        return base, candidate, idle_ns
+
+    def _sample(self, workload: Workload, calls: int, base: Timing, candidate: Timing, candidate_first: bool) -> Sample:
+        round_trip = self._round_trip_ns()
+        return Sample(
+            session=self._number,
+            workload=workload.name,
+            base_us=max(base.parent_ns - round_trip, _LEAST_NS) / calls / 1e3,
+            candidate_us=max(candidate.parent_ns - round_trip, _LEAST_NS) / calls / 1e3,
+            candidate_first=candidate_first,
+            calls=calls,
+            base_worker_us=base.worker_ns / calls / 1e3,
+            candidate_worker_us=candidate.worker_ns / calls / 1e3,
+        )
+
+    def _pace(self, workload: Workload, calls: int) -> tuple[float, float]:
+        """Nanoseconds a call of base and candidate: the median of three short samples each."""
+        patience = self._job.protocol.patience_seconds
+        found: tuple[list[float], list[float]] = ([], [])
+        for _ in range(3):
+            self._give(workload, calls, patience)
+            self._round_trips.append(self._base.run(0, patience).parent_ns)
+            for arm, times in zip((self._base, self._candidate), found, strict=True):
+                spent = arm.run(calls, patience).parent_ns - self._round_trip_ns()
+                times.append(max(spent / calls, _LEAST_NS))
+        return median(found[0]), median(found[1])
+
+    def _round_trip_ns(self) -> float:
+        return median(self._round_trips)
+
+    def _give(self, workload: Workload, calls: int, seconds: float) -> list[Given]:
+        given = []
+        for _ in range(calls):
+            seed = derive_seed(self._job.seed, workload.name, self._number, self._inputs_made)
+            given.append(make_given(self._bench, workload, seed))
+            self._inputs_made += 1
+        packed = [each.packed for each in given]
+        if len(set(packed)) < len(packed):
+            self.record.repeated_inputs.add(workload.name)
+        for arm in (self._base, self._candidate):
+            arm.give(packed, seconds)
+        for arm in (self._base, self._candidate):
+            arm.confirm_given(seconds)
+        return given
+
+    def _inspect(self, workload: Workload, given: list[Given], seconds: float) -> None:
+        index = self._random.randrange(len(given))
+        if self._number == 0:
+            self._check(workload, self._base, given, index, seconds)
+        self._check(workload, self._candidate, given, index, seconds)
+
+    def _check(self, workload: Workload, arm: Session, given: list[Given], index: int, seconds: float) -> None:
+        fetched = arm.fetch(index, seconds)
+        changed = inputs_changed(given[index], fetched)
+        if arm is self._base:
+            if changed:
+                self._changes_inputs.add(workload.name)
+            try:
+                check_output(self._bench, workload, given[index], fetched)
+            except OutputWrong as error:
+                raise BaseFailed(str(error)) from error
+            return
+        if changed and workload.name not in self._changes_inputs:
+            raise OutputWrong(workload, INPUTS_CHANGED)
+        check_output(self._bench, workload, given[index], fetched)
+
+
+def _slope(samples: list[Sample], double: int) -> float:
+    """Microseconds a call of the candidate, from the difference between 2K calls and K calls."""
+    once = median(each.candidate_us * each.calls for index, each in enumerate(samples) if index != double)
+    twice = samples[double]
+    return (twice.candidate_us * twice.calls - once) / (twice.calls / 2)
+
+
+def in_random_order(workloads: list[Workload], rng: random.Random) -> list[Workload]:
+    """The workloads in an order of their own for every session: none always follows the same other."""
+    return rng.sample(workloads, len(workloads))

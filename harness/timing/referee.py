@@ -1,0 +1,111 @@
+"""The referee: a trusted process for each measurement, which owns clock, seeds, checker and result.
+
+`python -m harness.timing.referee` reads a `RefereeRequest` as JSON on standard input and writes `RefereeLine`s
+on standard output; `client` starts it. It imports the bench and never the target. What it prints or what the
+bench prints goes to standard error.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import TextIO
+
+from harness.errors import AdmissionError, HarnessError, InfrastructureError, TaskError
+from harness.timing.arm import ArmFailed
+from harness.timing.bench import Workload, load_bench
+from harness.timing.check import Check
+from harness.timing.descendants import adopt_orphans
+from harness.timing.experiment import Experiment
+from harness.timing.measurement import Failed, Measurement, RefereeLine, RefereeRequest, Refusal, WrongOutput
+from harness.timing.oracle import OutputWrong
+from harness.timing.paired import BaseFailed
+
+_MODES = ("latency", "throughput")
+
+
+def judge(request: RefereeRequest, write: Callable[[RefereeLine], None]) -> RefereeLine:
+    """Measure or check as asked; the line that ends the output.
+
+    Raises:
+        HarnessError: the bench is wrong, or the request asks for something that is not there.
+    """
+    job = request.job
+    if job.mode not in _MODES:
+        raise TaskError(f"metric.mode {job.mode!r} cannot be timed here.", remedy=f"Modes: {', '.join(_MODES)}.")
+    bench = load_bench(Path(job.bench_file))
+    work: Check | Experiment
+    if request.kind == "check":
+        work = Check(job, bench, request.random_cases)
+    else:
+        work = Experiment(job, bench, lambda progress: write(RefereeLine(progress=progress)))
+    try:
+        found = work.run()
+    except OutputWrong as error:
+        wrong = WrongOutput(workload=error.workload.name, held_out=error.workload.held_out, detail=error.detail)
+        return RefereeLine(wrong_output=wrong)
+    except BaseFailed as error:
+        raise AdmissionError(f"The base's own output is wrong by {bench.file}: {error}") from error
+    except ArmFailed as error:
+        return _blame(error, work.current)
+    if isinstance(found, Measurement):
+        return RefereeLine(measurement=found)
+    return RefereeLine(correct=True) if found is None else RefereeLine(refused=found)
+
+
+def _blame(error: ArmFailed, workload: Workload | None) -> RefereeLine:
+    """What an arm's failure means: the candidate's is its own, the base's is nobody's we judge."""
+    where = f" on workload {workload.name}" if workload is not None else ""
+    if error.role == "base":
+        raise InfrastructureError(f"The base could not be timed{where} ({error.cause}).\n{error.message}") from error
+    return RefereeLine(
+        refused=Refusal(
+            cause=error.cause,
+            message=error.message,
+            workload=workload.name if workload is not None else None,
+            held_out=workload is not None and workload.held_out,
+        )
+    )
+
+
+def _failed(error: HarnessError) -> RefereeLine:
+    named = {"TaskError": TaskError, "AdmissionError": AdmissionError}
+    name = next((name for name, kind in named.items() if isinstance(error, kind)), "InfrastructureError")
+    return RefereeLine(failed=Failed.model_validate({"error": name, "message": error.args[0], "remedy": error.remedy}))
+
+
+def _end(signum: int, frame: FrameType | None) -> None:
+    """Unwind, so that every worker is ended on the way out."""
+    raise SystemExit(128 + signum)
+
+
+def _take_stdout() -> TextIO:
+    """The real standard output, for our lines only; whatever else is printed goes to standard error."""
+    ours = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    return ours
+
+
+def main() -> None:
+    """Read the request, judge, write the result."""
+    signal.signal(signal.SIGTERM, _end)
+    adopt_orphans()
+    request = RefereeRequest.model_validate_json(sys.stdin.read())
+    with _take_stdout() as out:
+
+        def write(line: RefereeLine) -> None:
+            out.write(line.model_dump_json(exclude_none=True) + "\n")
+            out.flush()
+
+        try:
+            write(judge(request, write))
+        except HarnessError as error:
+            write(_failed(error))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,229 @@
+"""The untrusted side: a fork server that has imported the heavy libraries, and its sessions.
+
+Started as `python -P -s -B worker.py CONTROL_FD [MODULE ...]`. The server imports the modules, then forks a
+session for each socket it is handed (SCM_RIGHTS); it never runs a line of the target. A session imports the
+target, is given the source of the bench's `call` and nothing else of it, and then does as it is told: take
+inputs, run calls, give back outputs. It holds no clock that counts: the nanoseconds it reports are compared with
+the referee's, never used.
+
+Imports only the standard library and `wire`, by path, so that a worker starts fast and holds none of the
+harness's other code.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import gc
+import importlib
+import importlib.util
+import os
+import signal
+import socket
+import struct
+import sys
+import traceback
+from pathlib import Path
+from time import perf_counter_ns
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import ModuleType
+
+    from harness.timing.wire import Channel, Tree
+
+    # Whatever `load` gives: most often a module.
+    Target = Any
+
+REQUEST = struct.Struct(">cq")
+REPLY = struct.Struct(">q")
+_TRACE_CHARACTERS = 6000
+
+
+def _load_wire() -> ModuleType:
+    # By path: the folder of this file must not be on sys.path, it holds a `statistics.py`.
+    spec = importlib.util.spec_from_file_location("_wire", Path(__file__).with_name("wire.py"))
+    if spec is None or spec.loader is None:
+        raise ImportError("wire.py is not beside worker.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def serve(control: socket.socket, modules: list[str]) -> None:
+    """Import `modules`, then fork a session for every socket that comes in, until the other end closes.
+
+    Requests are one letter and a number: `F` (with a socket) forks and answers the pid; `W` waits for a pid and
+    answers its exit code, negative for a signal as in `subprocess`.
+    """
+    wire = _load_wire()
+    for name in modules:
+        importlib.import_module(name)
+    # What is imported by now never dies: take it out of the collector's sight, so that a collection in a
+    # session costs what the session's own objects cost, and does not copy the server's pages.
+    gc.collect()
+    gc.freeze()
+    control.sendall(REPLY.pack(0))
+    alive: set[int] = set()
+    while True:
+        request, descriptors, _, _ = socket.recv_fds(control, REQUEST.size, 1)
+        if len(request) < REQUEST.size:
+            break
+        letter, number = REQUEST.unpack(request)
+        if letter == b"F":
+            pid = os.fork()
+            if pid == 0:
+                control.close()
+                _session_and_exit(wire, descriptors[0])
+            os.close(descriptors[0])
+            alive.add(pid)
+            control.sendall(REPLY.pack(pid))
+        elif number in alive:
+            _, status = os.waitpid(number, 0)
+            alive.discard(number)
+            control.sendall(REPLY.pack(os.waitstatus_to_exitcode(status)))
+        else:
+            control.sendall(REPLY.pack(0))
+    for pid in alive:
+        os.kill(pid, signal.SIGKILL)
+
+
+def _session_and_exit(wire: ModuleType, descriptor: int) -> None:
+    code = 1
+    try:
+        channel = wire.Channel(socket.socket(fileno=descriptor))
+        Session(wire, channel).run()
+        code = 0
+    except EOFError:
+        code = 0
+    except BaseException:  # the last frame of this process: say why, then end
+        traceback.print_exc()
+    finally:
+        # Not sys.exit: exit handlers of the target, and the server's stack below us, must not run.
+        os._exit(code)
+
+
+class Session:
+    """One process's life with one tree: import it, then take inputs, run and hand back, until end-of-file."""
+
+    def __init__(self, wire: ModuleType, channel: Channel) -> None:
+        self.wire = wire
+        self.channel = channel
+        self.inputs: list[Any] = []
+        self.outputs: list[Any] = []
+        self.device = "cpu"
+        self.runner: Callable[..., int] = run_throughput
+        self.synchronise: Callable[[], None] = _nothing
+
+    def run(self) -> None:
+        """Serve requests until the other end closes. What the target raises is reported, not raised."""
+        setup = self.channel.receive()
+        try:
+            target, call = self._set_up(setup)
+        except BaseException as error:  # SystemExit in the target's import too
+            self.channel.send({"raised": _explain(error)})
+            return
+        self.channel.send({"file": str(getattr(target, "__file__", None))})
+        while True:
+            request = self.channel.receive()
+            try:
+                reply = self._answer(request, target, call)
+            except BaseException as error:  # whatever the target raises is its result
+                reply = {"raised": _explain(error)}
+            self.channel.send(reply)
+
+    def _set_up(self, setup: dict[str, Any]) -> tuple[Target, Callable[..., Any]]:
+        self.device = setup["device"]
+        if self.device == "cuda":
+            import torch  # noqa: PLC0415
+
+            self.synchronise = torch.cuda.synchronize
+        self.runner = RUNNERS[setup["mode"]]
+        if setup["load"] is None:
+            target = _load(setup["root"], setup["api"])
+        else:
+            target = _function(setup["load"], "load")(setup["root"])
+        return target, _function(setup["call"], "call")
+
+    def _answer(self, request: dict[str, Any], target: Target, call: Callable[..., Any]) -> dict[str, Any]:
+        operation = request["op"]
+        if operation == "run":
+            taken = self.inputs[: request["calls"]]
+            self.outputs = []
+            worker_ns = self.runner(call, target, taken, self.outputs, self.synchronise)
+            return {"token": request["token"], "calls": len(taken), "worker_ns": worker_ns}
+        if operation == "inputs":
+            # The outputs of the sample before are let go here, outside any clock.
+            self.outputs = []
+            self.inputs = [self._on_device(self.wire.decode(packed)) for packed in request["inputs"]]
+            self.synchronise()
+            return {"held": len(self.inputs)}
+        if operation == "fetch":
+            index = request["index"]
+            output = self.wire.encode(self.outputs[index])
+            return {"output": output, "input": self.wire.encode(self.inputs[index])}
+        raise ValueError(f"unknown operation {operation!r}")
+
+    def _on_device(self, value: Tree) -> Tree:
+        if self.device == "cpu":
+            return value
+        if isinstance(value, dict):
+            return {key: self._on_device(item) for key, item in value.items()}
+        if isinstance(value, (list, tuple)):
+            return type(value)(self._on_device(item) for item in value)
+        return value.to(self.device) if hasattr(value, "device") else value
+
+
+def run_throughput(
+    call: Callable[..., Any], target: Target, inputs: list[Any], outputs: list[Any], synchronise: Callable[[], None]
+) -> int:
+    """Call once for each input and synchronise once at the end; returns this process's nanoseconds."""
+    keep = outputs.append
+    start = perf_counter_ns()
+    for item in inputs:
+        keep(call(target, item))
+    synchronise()
+    return perf_counter_ns() - start
+
+
+def run_latency(
+    call: Callable[..., Any], target: Target, inputs: list[Any], outputs: list[Any], synchronise: Callable[[], None]
+) -> int:
+    """Call and synchronise, once for each input; returns this process's nanoseconds."""
+    if synchronise is _nothing:
+        return run_throughput(call, target, inputs, outputs, synchronise)
+    keep = outputs.append
+    start = perf_counter_ns()
+    for item in inputs:
+        keep(call(target, item))
+        synchronise()
+    return perf_counter_ns() - start
+
+
+def _nothing() -> None:
+    """There is nothing to wait for on a CPU."""
+
+
+RUNNERS: dict[str, Callable[..., int]] = {"latency": run_latency, "throughput": run_throughput}
+
+
+def _load(root: str, api: str) -> Target:
+    """The default `load`: the tree comes first on the path, and its package is the target."""
+    sys.path.insert(0, root)
+    return importlib.import_module(api)
+
+
+def _function(source: str, name: str) -> Callable[..., Any]:
+    namespace: dict[str, Any] = {"__name__": "bench"}
+    exec(compile(source, "<bench>", "exec"), namespace)  # noqa: S102 - the trusted bench's own source
+    function: Callable[..., Any] = namespace[name]
+    return function
+
+
+def _explain(error: BaseException) -> str:
+    return "".join(traceback.format_exception(error))[-_TRACE_CHARACTERS:]
+
+
+if __name__ == "__main__":
+    faulthandler.enable()
+    serve(socket.socket(fileno=int(sys.argv[1])), sys.argv[2:])
