@@ -37,18 +37,23 @@ LOCK_PATIENCE_SECONDS = 0.5
 
 
 def encode_event(event: Event) -> str:
-    """One line of strict JSON, without its newline, that `EventAdapter.validate_json` reads back.
+    """One line of strict JSON, without its newline, that `EventAdapter.validate_json` reads back."""
+    return strict_json(event.model_dump())
 
-    Pydantic's own JSON turns infinities into null, which does not read back as a number, and refuses lone
-    surrogates, which an agent's output may hold; neither may cost a run its record.
+
+def strict_json(content: Any, indent: int | None = None) -> str:  # noqa: ANN401 - any JSON value
+    """JSON that every reader takes and that reads back as what it was.
+
+    Pydantic's own turns infinities into null, which does not read back as a number, and refuses lone
+    surrogates, which an agent's output may hold; neither may cost a run its record. Infinities become the
+    strings that pydantic reads as such, surrogates question marks.
     """
-    content = event.model_dump()
     try:
-        line = json.dumps(content, ensure_ascii=False, allow_nan=False)
-        line.encode()
+        text = json.dumps(content, ensure_ascii=False, allow_nan=False, indent=indent)
+        text.encode()
     except ValueError:
-        line = json.dumps(_storable(content), ensure_ascii=False, allow_nan=False)
-    return line
+        text = json.dumps(_storable(content), ensure_ascii=False, allow_nan=False, indent=indent)
+    return text
 
 
 def _storable(value: Any) -> Any:  # noqa: ANN401 - any JSON value
@@ -235,7 +240,8 @@ class AttemptState:
 class RunState:
     """What a journal says about its run. `attempts` is in the order in which they started.
 
-    `finished` is false for a run that was killed or is still going; `interrupted` means that it was told to end.
+    `finished` is false for a run that was killed or is still going; `interrupted` means that it was told to end,
+    `error` that it ended before its attempts did, and why.
     """
 
     started: RunStarted | None = None
@@ -243,6 +249,7 @@ class RunState:
     attempts: dict[str, AttemptState] = field(default_factory=dict)
     finished: bool = False
     interrupted: bool = False
+    error: str | None = None
 
     @property
     def verdicts(self) -> list[Verdict]:
@@ -255,7 +262,7 @@ def fold(events: Iterable[Event]) -> RunState:
     started: RunStarted | None = None
     admitted: Admitted | None = None
     attempts: dict[str, AttemptState] = {}
-    finished = interrupted = False
+    last: Event | None = None
     for event in events:
         if isinstance(event, RunStarted):
             started = event
@@ -269,10 +276,10 @@ def fold(events: Iterable[Event]) -> RunState:
             attempts[event.attempt] = replace(attempts.get(event.attempt, AttemptState()), steps=event.step)
         elif isinstance(event, AttemptFinished):
             attempts[event.attempt] = replace(attempts.get(event.attempt, AttemptState()), verdict=event.verdict)
-        # Anything after a run's last event means that it was resumed.
-        finished = isinstance(event, RunFinished)
-        interrupted = event.interrupted if isinstance(event, RunFinished) else False
-    return RunState(started, admitted, attempts, finished, interrupted)
+        last = event
+    if not isinstance(last, RunFinished):  # Never ended, or ended and was resumed.
+        return RunState(started, admitted, attempts)
+    return RunState(started, admitted, attempts, True, last.interrupted, last.error)
 
 
 def _cannot(verb: str, path: Path, error: OSError) -> StorageError:

@@ -252,15 +252,27 @@ def _cells(row: Row) -> list[str]:
 
 
 def board_table(board: Board) -> Table:
-    """A board for the terminal."""
-    from rich.table import Table  # noqa: PLC0415 - rich is slow to import, and Markdown does not need it
+    """A board for the terminal: `HEADINGS` drawn together, without the best attempt, to fit 100 columns."""
+    from rich import box  # noqa: PLC0415 - rich is slow to import, and Markdown does not need it
+    from rich.table import Table  # noqa: PLC0415
 
-    table = Table(title=safe(f"{board.task} on {board.device}"), title_justify="left", caption=NOTE)
-    for heading in HEADINGS:
-        numeric = heading not in ("agent", "model", "best attempt")
-        table.add_column(heading, justify="right" if numeric else "left", overflow="fold")
+    title = safe(f"{board.task} on {board.device}", "bold")
+    table = Table(title=title, title_justify="left", caption=NOTE, caption_justify="left", box=box.SIMPLE_HEAD)
+    for heading in ("#", "agent", "faster", "rate", "geo. mean", "of correct", "best", "infra", "cost"):
+        table.add_column(heading, justify="left" if heading == "agent" else "right", overflow="fold")
     for row in board.rows:
-        table.add_row(*(safe(cell) for cell in _cells(row)))
+        cells = dict(zip(HEADINGS, _cells(row), strict=True))
+        table.add_row(
+            cells["#"],
+            safe(f"{row.agent} {row.model or ''}"),
+            f"{row.faster}/{row.attempts}",
+            safe(cells["faster rate"]),
+            safe(cells["geo. mean"]),
+            cells["mean of correct"],
+            safe(cells["best"]),
+            cells["infra"],
+            cells["cost"].split(",")[0],
+        )
     return table
 
 
@@ -278,4 +290,4 @@ def boards_markdown(boards: Sequence[Board]) -> str:
 
 def boards_json(boards: Sequence[Board]) -> list[dict[str, object]]:
     """Boards as plain JSON values."""
-    return [board.model_dump(mode="json") for board in boards]
+    return [board.model_dump() for board in boards]

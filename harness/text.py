@@ -19,6 +19,7 @@ _ESCAPES = re.compile(
     r"|(?:\x1b\[|\x9b)[0-?]*+[ -/]*+[@-~]"  # colours, cursor movement, clearing
     r"|\x1b[ -/]*+[0-~]"
 )
+_BREAKS = re.compile(r"[\t\n\r\v\f\x1c-\x1e\x85\u2028\u2029]+")
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _SURROGATES = re.compile(r"[\ud800-\udfff]")
 # Marks that reorder the text around them: with these a line can read as its opposite (CVE-2021-42574).
@@ -31,11 +32,11 @@ def printable(text: str, *, multiline: bool = False) -> str:
 
     Args:
         text: anything.
-        multiline: keep newlines and tabs; otherwise all white space becomes single blanks.
+        multiline: keep newlines and tabs; otherwise each run of them becomes one blank.
     """
     text = _ESCAPES.sub("", text).translate(_REORDERING)
     if not multiline:
-        text = " ".join(text.split())
+        text = _BREAKS.sub(" ", text)
     return _SURROGATES.sub("\ufffd", _CONTROLS.sub("", text))
 
 
@@ -72,7 +73,7 @@ def _ratio(value: float) -> str:
     if not math.isfinite(value):
         return "?"
     if value >= 10_000:
-        return f"{value:.0e}"
+        return ">9999"
     return f"{value:.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
 
 

@@ -1,0 +1,238 @@
+"""The verbs. Each one is a few lines: check the arguments, call the room that does the work, print what it says.
+
+Nothing but typer and the standard library is imported up here, so that `harness --help` answers at once.
+"""
+
+from __future__ import annotations
+
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from harness import __version__
+from harness.errors import HarnessError
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from harness.verdict import Verdict
+
+CODE_FASTER = "Make code faster"
+LOOK = "Look at results"
+INTERRUPTED = 130
+
+
+class Format(StrEnum):
+    """How a leaderboard is printed."""
+
+    table = "table"
+    markdown = "markdown"
+    json = "json"
+
+
+class _Verbs(TyperGroup):
+    """The one place where errors become messages and exit codes. Usage errors (exit 2) stay typer's."""
+
+    def invoke(self, ctx: Any) -> Any:  # noqa: ANN401 - typer's own signature
+        try:
+            return super().invoke(ctx)
+        except HarnessError as error:
+            _complain(str(error) if error.exit_code == INTERRUPTED else f"error: {error}")
+            raise typer.Exit(error.exit_code) from error
+        except KeyboardInterrupt as error:
+            _complain("Interrupted.")
+            raise typer.Exit(INTERRUPTED) from error
+        except (typer.Exit, typer.Abort, BrokenPipeError):
+            raise
+        except Exception as error:
+            if type(error).__module__.startswith(("typer.", "click.")):
+                raise  # A usage error; which package its class lives in depends on typer's version.
+            import traceback  # noqa: PLC0415
+
+            _complain(traceback.format_exc())
+            _complain("This is a bug in harness, not in your task or patch: please report the lines above.")
+            raise typer.Exit(4) from error
+
+
+app = typer.Typer(
+    cls=_Verbs,
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Lets agents make code faster, and tells the truth about how much faster it became.",
+    epilog="Exit codes: 0 done, 1 a --require unmet, 2 usage or a bad task file, 3 budget gone with nothing judged, "
+    "4 infrastructure, 130 interrupted.",
+)
+
+Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="The folder that holds the runs.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout, for programs.")]
+
+
+def _complain(text: str) -> None:
+    from harness.text import printable  # noqa: PLC0415 - brings in pydantic
+
+    typer.echo(printable(text, multiline=True), err=True)
+
+
+def _print_json(document: object) -> None:
+    from harness.journal import strict_json  # noqa: PLC0415 - brings in pydantic
+
+    typer.echo(strict_json(document, indent=2))
+
+
+def _print(*parts: RenderableType) -> None:
+    from rich.console import Console  # noqa: PLC0415
+
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        # A pipe has no width: 80 columns would fold tables that no screen limits.
+        console = Console(highlight=False, width=200)
+    for part in parts:
+        console.print(part)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"harness {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _globals(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Options that belong to no verb."""
+
+
+@app.command(rich_help_panel=CODE_FASTER)
+def run(
+    task: Annotated[str, typer.Argument(help="A task file, or the name of a bundled task.")],
+    agent: Annotated[
+        str | None,
+        typer.Option(help="Who edits the code: replay, nop, ... Default: a model if -m is given, else replay."),
+    ] = None,
+    model: Annotated[str | None, typer.Option("-m", "--model", help="The model the agent asks.")] = None,
+    base_url: Annotated[
+        str | None, typer.Option("--base-url", metavar="URL", help="An OpenAI-compatible endpoint.")
+    ] = None,
+    attempts: Annotated[int, typer.Option("-n", "--attempts", min=1, help="How many times to try.")] = 1,
+    out: Out = Path("runs"),
+    worktrees: Annotated[
+        Path, typer.Option(metavar="DIR", help="The folder for checkouts while the run lasts.")
+    ] = Path("worktrees"),
+    keep_worktrees: Annotated[bool, typer.Option("--keep-worktrees", help="Leave the checkouts behind.")] = False,
+    require: Annotated[
+        float | None,
+        typer.Option(min=0.0, metavar="X", help="Exit 1 unless some attempt is faster by at least X (1.1 is 10 %)."),
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Makes the inputs and the order of measurements repeatable.")] = None,
+    json: Json = False,
+) -> None:
+    """Let an agent make a task's code faster, and judge what it did."""
+    from harness.display import print_summary, watching  # noqa: PLC0415
+    from harness.run import RunOptions, run_task  # noqa: PLC0415
+
+    options = RunOptions(
+        task=task,
+        agent=agent,
+        model=model,
+        base_url=base_url,
+        attempts=attempts,
+        out=out,
+        worktrees=worktrees,
+        keep_worktrees=keep_worktrees,
+        seed=seed,
+    )
+    with watching(json=json) as emit:
+        outcome = run_task(options, emit)
+    print_summary(outcome.verdicts, outcome.run_folder, error=json)
+    code = outcome.exit_code
+    if code == 0 and require is not None and not _meets(outcome.verdicts, require):
+        _complain(f"--require {require:g} is not met: no attempt is faster with an interval that starts there.")
+        code = 1
+    raise typer.Exit(code)
+
+
+def _meets(verdicts: list[Verdict], require: float) -> bool:
+    """The interval's low end has to reach it: the estimate alone may be luck."""
+    return any(v.status == "faster" and v.speedup is not None and v.speedup.low >= require for v in verdicts)
+
+
+@app.command("list", rich_help_panel=LOOK)
+def list_runs(out: Out = Path("runs"), json: Json = False) -> None:
+    """List the runs: task, agent, when, attempts, best, status."""
+    from harness.show import load_run_line, run_table  # noqa: PLC0415
+    from harness.store import find_runs  # noqa: PLC0415
+
+    lines = [load_run_line(folder) for folder in find_runs(out)]
+    if json:
+        _print_json({"runs": [line.as_json() for line in lines]})
+    elif lines:
+        _print(run_table(lines))
+    else:
+        typer.echo(f"No runs in {out} yet. Start one with: harness run moe_align")
+
+
+@app.command(rich_help_panel=LOOK)
+def show(
+    attempt: Annotated[
+        str, typer.Argument(metavar="RUN/ATTEMPT", help="RUN alone will do if it has one attempt.")
+    ] = "latest",
+    diff: Annotated[bool, typer.Option("--diff", help="Show the patch as well.")] = False,
+    out: Out = Path("runs"),
+    json: Json = False,
+) -> None:
+    """Show an attempt: verdict, cause, workloads, patch, cost and files."""
+    from harness.show import load_shown  # noqa: PLC0415
+    from harness.store import find_attempt  # noqa: PLC0415
+
+    shown = load_shown(find_attempt(out, attempt))
+    if json:
+        _print_json(shown.as_json(diff=diff))
+    else:
+        _print(shown.render(diff=diff))
+
+
+@app.command(rich_help_panel=LOOK)
+def leaderboard(
+    runs: Annotated[list[str] | None, typer.Argument(metavar="[RUN]...", help="Only these; all by default.")] = None,
+    out: Out = Path("runs"),
+    form: Annotated[Format, typer.Option("--format", help="How to print it.")] = Format.table,
+    json: Json = False,
+) -> None:
+    """Rank agents and models over runs, one board for each task and device."""
+    from harness import leaderboard as boards_of  # noqa: PLC0415
+    from harness.store import find_run, find_runs, read_verdicts  # noqa: PLC0415
+
+    folders = [find_run(out, name) for name in runs] if runs else find_runs(out)
+    verdicts, problems = read_verdicts({folder.name: folder for folder in folders}.values())
+    for problem in problems:
+        _complain(f"left out: {problem}")
+    boards = boards_of.leaderboard(verdicts)
+    if json or form is Format.json:
+        _print_json({"boards": boards_of.boards_json(boards), "left_out": problems})
+    elif form is Format.markdown:
+        typer.echo(boards_of.boards_markdown(boards), nl=False)
+    elif boards:
+        _print(*(boards_of.board_table(board) for board in boards))
+    else:
+        typer.echo(f"No attempts in {out} yet. Start a run with: harness run moe_align")
+
+
+def main() -> None:
+    """The `harness` command."""
+    # A path or a model's word that this terminal's encoding lacks must not end a run.
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(errors="replace")
+    app(prog_name="harness")
+
+
+if __name__ == "__main__":
+    main()

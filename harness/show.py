@@ -1,0 +1,276 @@
+"""What `harness show` and `harness list` print: verdicts, workloads and runs, as rich renderables and as JSON."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.errors import HarnessError, StorageError
+from harness.journal import AttemptState, RunState, fold, is_being_written, read_events
+from harness.store import AttemptFolder, RunFolder
+from harness.text import amount, duration_text, interval_text, printable, safe, shortened
+from harness.verdict import Cost, Verdict, WorkloadResult
+
+if TYPE_CHECKING:
+    from rich.console import Group, RenderableType
+    from rich.syntax import Syntax
+    from rich.table import Table
+    from rich.text import Text
+
+STYLES = {
+    "faster": "bold green",
+    "same": "yellow",
+    "slower": "red",
+    "incorrect": "bold red",
+    "build_failed": "bold red",
+    "rejected": "bold red",
+    "no_patch": "magenta",
+    "agent_failed": "magenta",
+    "infra_failed": "bold magenta",
+}
+DIFF_CHARACTERS = 400_000
+
+
+def shown_path(path: Path) -> str:
+    """A path as a person in this folder would type it: relative where it lies below, absolute elsewhere."""
+    absolute = Path(os.path.abspath(path))  # noqa: PTH100 - resolve() would replace links by what they point to
+    here = Path.cwd()
+    return str(absolute.relative_to(here)) if absolute.is_relative_to(here) else str(absolute)
+
+
+def headline(verdict: Verdict) -> Text:
+    """One line: attempt, status, interval, cause."""
+    line = safe(verdict.attempt or verdict.task)
+    line.append("  ")
+    line.append(verdict.status.replace("_", " "), STYLES[verdict.status])
+    if verdict.speedup:
+        line.append(f"  {interval_text(verdict.speedup)}")
+    if verdict.cause:
+        line.append_text(safe(f"  ({verdict.cause})"))
+    return line
+
+
+def workload_table(workloads: list[WorkloadResult]) -> Table:
+    """Times of base and candidate, and their ratio, one workload a line."""
+    from rich.table import Table  # noqa: PLC0415 - rich is slow to import
+
+    table = Table()
+    table.add_column("workload", overflow="fold")
+    table.add_column("agent saw it")
+    for heading in ("base µs", "candidate µs", "speedup [95 %]"):
+        table.add_column(heading, justify="right")
+    for item in workloads:
+        apart = item.speedup.low > 1 or item.speedup.high < 1
+        style = "" if not apart else "green" if item.speedup.low > 1 else "red"
+        table.add_row(
+            safe(item.name),
+            "held out" if item.held_out else "shown",
+            _microseconds(item.base_us),
+            _microseconds(item.candidate_us),
+            safe(interval_text(item.speedup), style),
+        )
+    return table
+
+
+def _microseconds(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
+
+
+def cost_text(cost: Cost) -> str:
+    """What the agent used up, in one line."""
+    price = "price unknown" if cost.usd is None else f"${cost.usd:.2f}"
+    tokens = f"{amount(cost.tokens.input)} tokens in, {amount(cost.tokens.output)} out"
+    return f"{cost.steps} steps, {tokens}, {price}, {duration_text(cost.seconds)}"
+
+
+def patch_file(verdict: Verdict, attempt: AttemptFolder) -> Path | None:
+    """Where this verdict's patch is, or None when there is no such file."""
+    named = [attempt.run.path / verdict.patch.path] if verdict.patch else []
+    return next((path for path in [*named, attempt.patch] if path.is_file()), None)
+
+
+@dataclass(frozen=True)
+class Shown:
+    """An attempt as `harness show` knows it: its folder, how far it came, and its run."""
+
+    folder: AttemptFolder
+    attempt: AttemptState
+    run: RunState
+
+    @property
+    def files(self) -> list[Path]:
+        """The files the attempt left."""
+        return [path for path in self.folder.files.values() if path.is_file()]
+
+    def diff(self) -> str:
+        """The patch, as text; empty when there is none.
+
+        Raises:
+            StorageError: it cannot be read.
+        """
+        verdict = self.attempt.verdict
+        path = patch_file(verdict, self.folder) if verdict else self.folder.patch
+        if path is None or not path.is_file():
+            return ""
+        try:
+            return path.read_text(encoding="utf-8", errors="replace")
+        except OSError as error:
+            raise StorageError(f"Cannot read {path}: {error.strerror}.") from error
+
+    def as_json(self, *, diff: bool) -> dict[str, Any]:
+        """One JSON document: how far the attempt came, its verdict, its files and, when asked for, the diff."""
+        verdict = self.attempt.verdict
+        document = {
+            "run": self.folder.run.name,
+            "attempt": self.folder.name,
+            "phase": self.attempt.phase,
+            "steps": self.attempt.steps,
+            "verdict": verdict.model_dump() if verdict else None,
+            "files": {path.name: str(path) for path in self.files},
+        }
+        return {**document, "diff": self.diff()} if diff else document
+
+    def render(self, *, diff: bool) -> Group:
+        """The same for a person."""
+        from rich.console import Group  # noqa: PLC0415
+
+        verdict = self.attempt.verdict
+        parts: list[RenderableType] = [safe(f"{self.folder.run.name}/{self.folder.name}", "bold")]
+        if verdict is None:
+            phase = self.attempt.phase or "not started"
+            parts.append(safe(f"no verdict yet: {phase}, {self.attempt.steps} agent steps"))
+        else:
+            parts += verdict_parts(verdict)
+        if self.files:
+            parts.append(
+                safe("files    " + "\n         ".join(shown_path(path) for path in self.files), multiline=True)
+            )
+        if diff:
+            parts.append(highlighted(self.diff()))
+        return Group(*parts)
+
+
+def verdict_parts(verdict: Verdict) -> list[RenderableType]:
+    """A verdict with its evidence, a line for each fact."""
+    who = verdict.agent + (f", {verdict.model}" if verdict.model else "")
+    parts: list[RenderableType] = [headline(verdict), safe(verdict.message, multiline=True), safe(f"agent    {who}")]
+    if verdict.workloads:
+        parts.append(workload_table(verdict.workloads))
+    if verdict.timing:
+        timing = verdict.timing
+        confirmed = interval_text(timing.confirmation) if timing.confirmation else "not needed"
+        parts.append(safe(f"timing   selection {interval_text(timing.selection)}, confirmation {confirmed}"))
+        if timing.noise:
+            floor = f"{interval_text(timing.noise.speedup)}, smallest claim {timing.min_effect:.0%}"
+            parts.append(safe(f"noise    base against itself {floor}"))
+    if verdict.patch:
+        patch = verdict.patch
+        files = ", ".join(patch.files)
+        parts.append(safe(f"patch    +{patch.insertions} -{patch.deletions} in {files} (sha256 {patch.sha256[:12]})"))
+    if verdict.device:
+        parts.append(safe(f"device   {verdict.device.name} ({verdict.device.kind}), sandbox {verdict.sandbox}"))
+    parts.append(safe(f"base     {verdict.base_commit[:12]}"))
+    parts.append(safe(f"cost     {cost_text(verdict.cost)}"))
+    return parts
+
+
+def highlighted(diff: str) -> Syntax | Text:
+    """A diff with its colours; a huge one is cut, and says so."""
+    from rich.syntax import Syntax  # noqa: PLC0415 - brings in pygments
+
+    if not diff:
+        return safe("There is no patch.")
+    text = printable(diff[:DIFF_CHARACTERS], multiline=True)
+    if len(diff) > DIFF_CHARACTERS:
+        text += f"\n... {len(diff) - DIFF_CHARACTERS} more characters in the file\n"
+    return Syntax(text, "diff", theme="ansi_dark", background_color="default", word_wrap=True)
+
+
+def load_shown(folder: AttemptFolder) -> Shown:
+    """Read an attempt back from its run's journal.
+
+    Raises:
+        HarnessError: the journal cannot be read or is damaged.
+    """
+    run = fold(read_events(folder.run.journal))
+    return Shown(folder, run.attempts.get(folder.name, AttemptState()), run)
+
+
+@dataclass(frozen=True)
+class RunLine:
+    """A run as `harness list` shows it."""
+
+    folder: RunFolder
+    state: RunState
+    status: str
+
+    def as_json(self) -> dict[str, Any]:
+        """The same as plain JSON values."""
+        started, best = self.state.started, self.best
+        return {
+            "run": self.folder.name,
+            "path": str(self.folder.path),
+            "task": started.task if started else None,
+            "agent": started.agent if started else None,
+            "model": started.model if started else None,
+            "started_at": started.at if started else None,
+            "attempts": started.attempts if started else 0,
+            "judged": len(self.state.verdicts),
+            "best": best.model_dump(include={"attempt", "status", "speedup"}) if best else None,
+            "status": self.status,
+            "error": self.state.error,
+        }
+
+    @property
+    def best(self) -> Verdict | None:
+        """The verdict `faster` with the highest estimate; without one, the last verdict there is."""
+        faster = [verdict for verdict in self.state.verdicts if verdict.status == "faster" and verdict.speedup]
+        if faster:
+            return max(faster, key=lambda verdict: verdict.speedup.estimate if verdict.speedup else 0.0)
+        return self.state.verdicts[-1] if self.state.verdicts else None
+
+
+def load_run_line(folder: RunFolder) -> RunLine:
+    """A run's line; a damaged journal is a status, for it must not hide the other runs."""
+    try:
+        state = fold(read_events(folder.journal))
+    except HarnessError:
+        return RunLine(folder, RunState(), "damaged")
+    if state.finished:
+        return RunLine(folder, state, "interrupted" if state.interrupted else "failed" if state.error else "finished")
+    return RunLine(folder, state, "running" if is_being_written(folder.journal) else "killed")
+
+
+def run_table(lines: list[RunLine]) -> Table:
+    """Runs, one a line."""
+    from rich.table import Table  # noqa: PLC0415
+
+    table = Table()
+    for heading in ("run", "task", "agent", "when", "attempts", "best", "status"):
+        table.add_column(heading, justify="right" if heading == "attempts" else "left", overflow="fold")
+    for line in lines:
+        started, best = line.state.started, line.best
+        result = (
+            (interval_text(best.speedup) if best.status == "faster" and best.speedup else best.status) if best else ""
+        )
+        table.add_row(
+            safe(line.folder.name),
+            safe(started.task if started else "?"),
+            safe(" ".join(filter(None, (started.agent, started.model))) if started else "?"),
+            safe(local_time(started.at) if started else "?"),
+            f"{len(line.state.verdicts)}/{started.attempts}" if started else "?",
+            safe(result, STYLES[best.status] if best else ""),
+            safe(line.status, "" if line.status == "finished" else "yellow"),
+        )
+    return table
+
+
+def local_time(stamp: str) -> str:
+    """An ISO time in this machine's zone, to the minute; anything else as it is, shortened."""
+    try:
+        return datetime.fromisoformat(stamp).astimezone().strftime("%Y-%m-%d %H:%M")
+    except ValueError:
+        return shortened(stamp, 20)

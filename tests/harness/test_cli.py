@@ -1,0 +1,236 @@
+"""The command line, as a program: its answers, its exit codes and how fast it says what it can do."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from records import DIFF, HOSTILE, story, verdict, write_run
+
+ROOT = Path(__file__).resolve().parents[2]
+HEAVY = {"torch", "triton", "openai", "scipy", "numpy", "pydantic", "git", "jinja2", "yaml"}
+
+
+def harness(*arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
+    return subprocess.run(
+        [sys.executable, "-m", "harness.cli", *arguments],
+        cwd=cwd,
+        env={**os.environ, "PYTHONPATH": path, "COLUMNS": "120", "TERM": "dumb", **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+def test_help_names_the_verbs_and_answers_at_once(tmp_path: Path) -> None:
+    seconds = []
+    for _ in range(5):
+        began = time.perf_counter()
+        ended = harness("--help", cwd=tmp_path)
+        seconds.append(time.perf_counter() - began)
+    assert ended.returncode == 0
+    for verb in ("run", "list", "show", "leaderboard", "--version"):
+        assert verb in ended.stdout
+    assert min(seconds) < 0.3
+
+
+def test_help_imports_nothing_heavy(tmp_path: Path) -> None:
+    code = (
+        "import sys; from harness import cli\ntry: cli.app(['--help'], prog_name='harness')\nexcept SystemExit: pass\n"
+    )
+    code += "print('MODULES', *{name.split('.')[0] for name in sys.modules})"
+    ended = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert not HEAVY & set(ended.stdout.rsplit("MODULES", 1)[1].split())
+
+
+def test_version(tmp_path: Path) -> None:
+    ended = harness("--version", cwd=tmp_path)
+    assert ended.returncode == 0 and ended.stdout.startswith("harness ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "hint"),
+    [
+        (["lst"], "list"),
+        (["run"], "Missing argument"),
+        (["run", "moe_align", "-n", "0"], "--attempts"),
+        (["run", "moe_align", "--require", "fast"], "--require"),
+        (["show", "--nonsense"], "--nonsense"),
+    ],
+)
+def test_usage_errors_exit_2(tmp_path: Path, arguments: list[str], hint: str) -> None:
+    ended = harness(*arguments, cwd=tmp_path)
+    assert ended.returncode == 2, ended.stderr
+    assert hint in ended.stderr and "Traceback" not in ended.stderr
+
+
+def test_an_error_of_ours_is_one_message_and_its_exit_code(tmp_path: Path) -> None:
+    ended = harness("show", "nothing/001", cwd=tmp_path)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr == (
+        "error: There are no runs in runs.\nStart one with `harness run`, or point --out at another folder.\n"
+    )
+    (tmp_path / "runs").write_text("a file")
+    ended = harness("list", cwd=tmp_path)
+    assert ended.returncode == 4
+    assert ended.stderr.startswith("error: Cannot read runs: Not a directory.") and "Traceback" not in ended.stderr
+
+
+def test_list_show_and_leaderboard(tmp_path: Path) -> None:
+    folder = write_run(tmp_path / "runs", verdict())
+    listed = harness("list", cwd=tmp_path).stdout
+    assert folder.name in listed and "3.91x" in listed and "finished" in listed
+    shown = harness("show", "--diff", cwd=tmp_path).stdout
+    assert "faster  3.91x [3.71, 4.11]" in shown and "+fast = [2]" in shown
+    assert "moe_align on AMD EPYC" in harness("leaderboard", cwd=tmp_path).stdout
+    markdown = harness("leaderboard", folder.name, "--format", "markdown", cwd=tmp_path).stdout
+    assert markdown.startswith("### moe\\_align on AMD EPYC\n")
+
+
+def test_every_verb_prints_one_json_document(tmp_path: Path) -> None:
+    folder = write_run(tmp_path / "runs", verdict())
+    [line] = json.loads(harness("list", "--json", cwd=tmp_path).stdout)["runs"]
+    assert line["best"]["speedup"]["low"] == pytest.approx(3.7145) and line["status"] == "finished"
+    shown = json.loads(harness("show", f"{folder.name}/001", "--json", "--diff", cwd=tmp_path).stdout)
+    assert shown["verdict"] == verdict().model_dump() and shown["diff"] == DIFF
+    [board] = json.loads(harness("leaderboard", "--json", cwd=tmp_path).stdout)["boards"]
+    assert board["rows"][0]["agent"] == "replay"
+
+
+def test_nothing_yet_is_no_error(tmp_path: Path) -> None:
+    for verb in ("list", "leaderboard"):
+        ended = harness(verb, cwd=tmp_path)
+        assert ended.returncode == 0 and "harness run moe_align" in ended.stdout
+    assert json.loads(harness("list", "--json", cwd=tmp_path).stdout) == {"runs": []}
+
+
+def test_a_damaged_run_is_named_and_hides_no_other(tmp_path: Path) -> None:
+    write_run(tmp_path / "runs", verdict())
+    bad = write_run(tmp_path / "runs", verdict(run="moe_align-20261122-000000"))
+    bad.journal.write_text("nonsense\n" + bad.journal.read_text())
+    ended = harness("leaderboard", cwd=tmp_path)
+    assert ended.returncode == 0 and "moe_align on AMD EPYC" in ended.stdout
+    assert "journal.jsonl:1:" in ended.stderr
+    assert "damaged" in harness("list", cwd=tmp_path).stdout
+    ended = harness("show", cwd=tmp_path)
+    assert ended.returncode == 4 and "journal.jsonl:1:" in ended.stderr
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
+def test_hostile_text_and_poor_terminals(tmp_path: Path, encoding: str) -> None:
+    judged = verdict("agent_failed", message=HOSTILE, cause=HOSTILE, model=HOSTILE)
+    write_run(tmp_path / "runs", judged, story(judged, text=HOSTILE), diff=HOSTILE)
+    for arguments in (["show", "--diff"], ["list"], ["leaderboard"], ["leaderboard", "--format", "markdown"]):
+        ended = harness(*arguments, cwd=tmp_path, PYTHONIOENCODING=encoding)
+        assert ended.returncode == 0, ended.stderr
+        assert "\x1b" not in ended.stdout and "\u202e" not in ended.stdout and "\x07" not in ended.stdout
+    json.loads(harness("show", "--json", "--diff", cwd=tmp_path, PYTHONIOENCODING="utf-8").stdout)
+
+
+# The program itself, with one room replaced by a few lines: what `run` does with what that room says.
+DRIVER = """
+import sys, types
+sys.path[:0] = [{tests!r}]
+from dataclasses import dataclass
+from pathlib import Path
+from records import story, verdict, write_run
+room = types.ModuleType("harness.run")
+@dataclass(frozen=True)
+class RunOptions:
+    task: str
+    agent: str | None
+    model: str | None
+    base_url: str | None
+    attempts: int
+    out: Path
+    worktrees: Path
+    keep_worktrees: bool
+    seed: int | None
+@dataclass
+class RunOutcome:
+    run_folder: object
+    verdicts: list
+    exit_code: int = 0
+def run_task(options, emit):
+    {body}
+    judged = verdict()
+    folder = write_run(options.out, judged)
+    for event in story(judged):
+        emit(event)
+    return RunOutcome(folder, [judged])
+room.RunOptions, room.run_task = RunOptions, run_task
+sys.modules["harness.run"] = room
+from harness.cli import main
+main()
+"""
+
+
+def run_with(body: str, *arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    code = DRIVER.format(tests=str(Path(__file__).parent), body=body)
+    return subprocess.run(
+        [sys.executable, "-c", code, "run", "moe_align", *arguments],
+        cwd=cwd,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "160"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+def test_run_ends_with_verdict_table_patch_and_board(tmp_path: Path) -> None:
+    ended = run_with("pass", cwd=tmp_path)
+    assert ended.returncode == 0, ended.stderr
+    assert "001: step 1: shell python -m pytest -q" in ended.stderr
+    for fact in ("faster  3.91x [3.71, 4.11]", "prefill-16k", "patch: runs/", "moe_align on AMD EPYC"):
+        assert fact in ended.stdout
+
+
+def test_run_json_keeps_stdout_for_events(tmp_path: Path) -> None:
+    ended = run_with("pass", "--json", cwd=tmp_path)
+    events = [json.loads(line) for line in ended.stdout.splitlines()]
+    assert events[0]["event"] == "run_started" and events[-1]["event"] == "run_finished"
+    assert events[-1]["attempts"][0]["status"] == "faster"
+    assert "moe_align on AMD EPYC" in ended.stderr
+
+
+@pytest.mark.parametrize(("require", "code"), [("1.1", 0), ("3.7", 0), ("3.8", 1), ("10", 1)])
+def test_require_looks_at_the_low_end(tmp_path: Path, require: str, code: int) -> None:
+    ended = run_with("pass", "--require", require, cwd=tmp_path)
+    assert ended.returncode == code
+    assert ("is not met" in ended.stderr) == bool(code)
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "message"),
+    [
+        ("raise KeyboardInterrupt", 130, "Interrupted.\n"),
+        (
+            "from harness.errors import Interrupted; raise Interrupted('Interrupted. Kept: runs/x.')",
+            130,
+            "Interrupted. Kept: runs/x.\n",
+        ),
+        (
+            "from harness.errors import TaskError; raise TaskError('t.yaml:3: no', remedy='Mend it.')",
+            2,
+            "error: t.yaml:3: no\nMend it.\n",
+        ),
+    ],
+)
+def test_endings_of_a_run(tmp_path: Path, body: str, code: int, message: str) -> None:
+    ended = run_with(body, cwd=tmp_path)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (code, "", message)
+
+
+def test_a_bug_shows_its_traceback_and_asks_for_a_report(tmp_path: Path) -> None:
+    ended = run_with("raise ZeroDivisionError('oops \\x1b[2J')", cwd=tmp_path)
+    assert ended.returncode == 4
+    assert "ZeroDivisionError: oops" in ended.stderr and "please report" in ended.stderr
+    assert "\x1b[2J" not in ended.stderr

@@ -1,0 +1,174 @@
+"""Watching a run: what each observer makes of its events, and the summary at the end."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import re
+import time
+from pathlib import Path
+
+import pytest
+from records import AT, HOSTILE, progress, story, verdict, write_run
+from rich.console import Console
+
+from harness.display import JsonDisplay, LiveDisplay, PlainDisplay, print_summary
+from harness.events import AgentStep, EventAdapter, PhaseStarted, RunFinished, TimingProgress
+
+
+class Screen(io.StringIO):
+    """A terminal that remembers everything it was sent, and can forget."""
+
+    def isatty(self) -> bool:
+        return True
+
+    def seen(self) -> str:
+        text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", self.getvalue())
+        self.seek(0)
+        self.truncate()
+        return text
+
+
+def terminal(screen: Screen) -> Console:
+    return Console(file=screen, force_terminal=True, width=100, height=30, highlight=False)
+
+
+def test_plain_lines_golden() -> None:
+    stream = io.StringIO()
+    display = PlainDisplay(stream)
+    for event in story(verdict()):
+        display(event)
+    assert stream.getvalue().splitlines() == [
+        "run moe_align-20261121-004512: moe_align, agent replay, attempts: 1",
+        "Plays a recorded session.",
+        "base: tests started",
+        "base: tests passed: 41 passed",
+        "base: noise: sessions 1/32  3.91x [3.70, 4.12]",
+        "base: admitted, 41 tests, base against itself 1.00x [0.99, 1.01]",
+        "001: agent",
+        "001: step 1: shell python -m pytest -q",
+        "001: step 2: measure ",
+        "001: timing",
+        "001  faster  3.91x [3.71, 4.11]: It is faster.",
+        "run moe_align-20261121-004512: finished",
+    ]
+
+
+def test_a_measurement_does_not_flood_a_log() -> None:
+    stream = io.StringIO()
+    display = PlainDisplay(stream)
+    for session in range(1, 33):
+        display(TimingProgress(at=AT, attempt="001", phase="timing", progress=progress(session)))
+    assert [line.split()[3] for line in stream.getvalue().splitlines()] == ["1/32", "32/32"]
+
+
+def test_json_lines_read_back_and_the_last_is_the_end() -> None:
+    stream = io.StringIO()
+    display = JsonDisplay(stream)
+    events = story(verdict(message="naïve"))
+    for event in events:
+        display(event)
+    lines = stream.getvalue().splitlines()
+    assert [EventAdapter.validate_json(line) for line in lines] == events
+    assert json.loads(lines[-1])["event"] == "run_finished"
+
+
+@pytest.mark.parametrize("kind", [PlainDisplay, JsonDisplay])
+def test_a_reader_that_went_away_does_not_end_the_run(kind: type[PlainDisplay] | type[JsonDisplay]) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    stream = os.fdopen(writing, "w")
+    display = kind(stream)
+    for event in story(verdict()):
+        display(event)
+    with pytest.raises(BrokenPipeError):
+        stream.close()
+
+
+def test_a_terminal_shows_phases_steps_and_the_interval_narrowing() -> None:
+    screen = Screen()
+    with LiveDisplay(terminal(screen)) as display:
+        for event in story(verdict())[:8]:
+            display(event)
+        drawn = screen.seen()
+        assert "moe_align · replay" in drawn
+        assert "base: admitted, 41 tests" in drawn
+        assert "step 1  shell  python -m pytest -q" in drawn
+        for event in story(verdict())[8:11]:
+            display(event)
+        drawn = screen.seen()
+        assert "✓ agent (2 steps)  → timing" in drawn
+        assert "██████░░░░░░░░░░ 12/32  3.91x [3.70, 4.12]" in drawn
+        display(story(verdict())[11])
+        assert "001  faster  3.91x [3.71, 4.11]" in screen.seen()
+
+
+def test_time_passes_on_the_screen_except_while_something_is_timed() -> None:
+    screen = Screen()
+    with LiveDisplay(terminal(screen)) as display:
+        display(PhaseStarted(at=AT, attempt="001", phase="agent"))
+        screen.seen()
+        time.sleep(1.2)
+        assert "→ agent" in screen.seen()
+        for quiet in (
+            AgentStep(at=AT, attempt="001", step=1, tool="measure", detail=""),
+            PhaseStarted(at=AT, attempt="001", phase="timing"),
+        ):
+            display(quiet)
+            screen.seen()
+            time.sleep(1.2)
+            assert screen.seen() == ""
+
+
+def test_hostile_text_is_shown_harmlessly_by_all() -> None:
+    judged = verdict("incorrect", message=HOSTILE, cause=HOSTILE, agent=HOSTILE)
+    plain, lines, screen = io.StringIO(), io.StringIO(), Screen()
+    with LiveDisplay(terminal(screen)) as live:
+        for event in story(judged, text=HOSTILE):
+            for display in (PlainDisplay(plain), JsonDisplay(lines), live):
+                display(event)
+    assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e\udc80]", plain.getvalue())
+    assert not re.search(r"[\x00-\x09\x0b-\x1f\u202e\udc80]", lines.getvalue().replace("\u202e", ""))
+    assert "[bold red]x[/]" in screen.getvalue()
+    assert "\x1b[2J" not in screen.getvalue() and "\x1b]0;" not in screen.getvalue()
+
+
+def test_a_failed_and_an_interrupted_run_say_so() -> None:
+    stream = io.StringIO()
+    display = PlainDisplay(stream)
+    display(RunFinished(at=AT, run="r", attempts=[], interrupted=True))
+    display(RunFinished(at=AT, run="r", attempts=[], error="The disk is full."))
+    assert stream.getvalue() == "run r: interrupted\nrun r: failed\n"
+
+
+def test_the_summary_has_verdict_table_patch_and_board(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    judged = verdict()
+    write_run(Path("runs"), verdict("incorrect", run="moe_align-20261120-000000", agent="nop"))
+    write_run(Path("runs"), verdict(run="other-20261120-000000", task="other"))
+    folder = write_run(Path("runs"), judged)
+    stream = io.StringIO()
+    print_summary([judged], folder, console=Console(file=stream, width=200))
+    text = stream.getvalue()
+    for fact in (
+        "001  faster  3.91x [3.71, 4.11]",
+        "decode-1",
+        "held out",
+        "patch: runs/moe_align-20261121-004512/001/model_patch.diff",
+        "moe_align on AMD EPYC",
+        "run: runs/moe_align-20261121-004512",
+    ):
+        assert fact in text, fact
+    assert "nop" in text  # the board is made of the other runs, too
+    assert "other on" not in text
+
+
+def test_many_attempts_get_a_line_each_and_none_is_said(tmp_path: Path) -> None:
+    folder = write_run(tmp_path, verdict())
+    stream = io.StringIO()
+    verdicts = [verdict(attempt=f"{n:03d}") for n in range(5)]
+    print_summary(verdicts, folder, console=Console(file=stream, width=200))
+    assert "decode-1" not in stream.getvalue() and "004  faster" in stream.getvalue()
+    print_summary([], folder, console=Console(file=stream, width=200))
+    assert "No attempt was judged." in stream.getvalue()
