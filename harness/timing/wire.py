@@ -34,10 +34,9 @@ _CHUNK = 1 << 20
 
 _TENSOR, _ARRAY, _SCALAR, _TUPLE, _BIG_INT = 1, 2, 3, 4, 5
 _MAX_DIMENSIONS = 32
-_TORCH_DTYPES = frozenset(
-    ["bool", "uint8", "int8", "int16", "int32", "int64", "float16", "bfloat16", "float32", "float64"]
-    + ["complex64", "complex128"]
-)
+_INTEGERS = ("bool", "uint8", "int8", "int16", "int32", "int64")
+_FLOATS = ("float16", "bfloat16", "float32", "float64", "complex64", "complex128")
+_TORCH_DTYPES = frozenset(_INTEGERS + _FLOATS)
 _NUMPY_DTYPES = frozenset(
     ["|b1", "|u1", "|i1", "<u2", "<i2", "<u4", "<i4", "<u8", "<i8", "<f2", "<f4", "<f8", "<c8", "<c16"]
 )
