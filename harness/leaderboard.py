@@ -257,7 +257,9 @@ def board_table(board: Board) -> Table:
     from rich.table import Table  # noqa: PLC0415
 
     title = safe(f"{board.task} on {board.device}", "bold")
-    table = Table(title=title, title_justify="left", caption=NOTE, caption_justify="left", box=box.SIMPLE_HEAD)
+    table = Table(
+        title=title, title_justify="left", caption=NOTE, caption_justify="left", box=box.SIMPLE_HEAD, padding=0
+    )
     for heading in ("#", "agent", "faster", "rate", "geo. mean", "of correct", "best", "infra", "cost"):
         table.add_column(heading, justify="left" if heading == "agent" else "right", overflow="fold")
     for row in board.rows:
