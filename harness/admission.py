@@ -16,7 +16,7 @@ from harness.git import Repository
 from harness.task import DeviceChoice, LoadedTask
 from harness.timing.client import check_outputs, measure
 from harness.timing.measurement import MeasureJob, Measurement, Progress, Protocol, Refusal, WrongOutput
-from harness.verdict import NoiseFloor
+from harness.verdict import Device, NoiseFloor
 
 # Eight sessions are enough to see whether a machine can be measured on; `harness calibrate` is the long answer.
 NOISE_PROTOCOL = Protocol(looks=[8], alpha=0.05)
@@ -33,6 +33,7 @@ class Base:
         device: `cpu` or `cuda`, resolved.
         expected: ids of the tests that passed, public and hidden.
         noise: base against base, through the protocol that judges patches.
+        machine: what it was measured on.
     """
 
     repository: Repository
@@ -40,6 +41,7 @@ class Base:
     device: str
     expected: frozenset[str]
     noise: NoiseFloor
+    machine: Device
 
 
 def now() -> str:
@@ -144,14 +146,22 @@ def admit(loaded: LoadedTask, repository: Repository, root: Path, scratch: Path,
     noise = NoiseFloor(speedup=measured.speedup, sessions=measured.sessions)
     low, high = noise.speedup.low, noise.speedup.high
     report.passed("noise", f"base against itself: {noise.speedup.estimate:.3f}x [{low:.3f}, {high:.3f}]")
-    return Base(repository=repository, root=root, device=device, expected=tests.passed, noise=noise)
+    return Base(
+        repository=repository,
+        root=root,
+        device=device,
+        expected=tests.passed,
+        noise=noise,
+        machine=measured.device,
+    )
 
 
 def explain(problem: WrongOutput | Refusal) -> str:
     """One sentence about a measurement that did not come to a number."""
     if isinstance(problem, WrongOutput):
         return f"workload {problem.workload}: {problem.detail}"
-    return f"{problem.cause}: {problem.message}"
+    where = f" (workload {problem.workload})" if problem.workload else ""
+    return f"{problem.cause}{where}: {problem.message}"
 
 
 class _Reporter:

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from agent.budget import Limits
 from agent.loop import AgentOutcome, run_agent
-from agent.model import Model, RecordedModel, ReplayDiverged
+from agent.model import Model, ModelError, RecordedModel
 from agent.trajectory import Trajectory
 from agent.workbench import Workbench
 from harness.errors import TaskError, UsageError
@@ -73,6 +73,13 @@ class NopAgent:
         return AgentOutcome(ended="submitted", detail="the nop agent changes nothing")
 
 
+@dataclass
+class PatchAgent(NopAgent):
+    """Stands for whoever made a patch that `harness verify` judges; it does no work of its own."""
+
+    name: str = "patch"
+
+
 def make_agent(
     wanted: str | None, model: str | None, base_url: str | None, loaded: LoadedTask, base: Repository
 ) -> Agent:
@@ -104,8 +111,8 @@ def _replay(loaded: LoadedTask, base: Repository, *, asked: bool) -> Agent:
     recording = loaded.resolve(loaded.task.recorded)
     try:
         RecordedModel.load(recording).check_base(base.tree)
-    except ReplayDiverged as error:
-        raise TaskError(f"{recording}: {error}") from error
+    except ModelError as error:
+        raise TaskError(str(error)) from error
     note = None if asked else "No model was named: playing the task's recorded session (-m MODEL runs a live one)."
     return LoopAgent(name="replay", model=None, new_model=lambda: RecordedModel.load(recording), note=note)
 

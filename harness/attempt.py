@@ -10,14 +10,15 @@ from agent.loop import AgentOutcome
 from agent.prompt import render
 from harness import __version__, worktree
 from harness.admission import now
-from harness.agents import Agent
-from harness.errors import AgentFailed, AttemptEnded, InfraFailed
-from harness.evaluate import Judge, Judgement
+from harness.agents import Agent, OnStep
+from harness.errors import AgentFailed, AttemptEnded, InfraFailed, InfrastructureError
+from harness.evaluate import Judge, Judgement, OnPhase, OnProgress
 from harness.events import AgentStep, AttemptFinished, AttemptStarted, Emit, Phase, PhaseStarted, TimingProgress
 from harness.git import Repository
+from harness.journal import strict_json
 from harness.patch import SCRATCH, take_diff
 from harness.sandbox import NAME as SANDBOX
-from harness.store import RunFolder, write_atomic
+from harness.store import AttemptFolder, RunFolder, write_atomic
 from harness.timing.bench import Workload
 from harness.timing.measurement import Progress
 from harness.verdict import Cost, Tokens, Verdict
@@ -71,12 +72,28 @@ def run_attempt(setup: Setup, name: str) -> Verdict:
         judgement = setup.judge.judge(folder.patch, folder, _on_phase(setup, name), _on_progress(setup, name))
     except AttemptEnded as end:
         judgement = Judgement(status=end.status, cause=end.cause, message=end.message)
+    except InfrastructureError as error:
+        judgement = Judgement(status="infra_failed", cause="infrastructure", message=str(error))
     finally:
         if not setup.keep_worktrees:
             worktree.remove(setup.repository, tree)
-    verdict = to_verdict(setup, name, judgement, outcome)
-    write_atomic(folder.verdict, verdict.model_dump_json(indent=2) + "\n")
-    setup.emit(AttemptFinished(at=now(), attempt=name, verdict=verdict))
+    return _finish(setup, folder, judgement, outcome)
+
+
+def verify_patch(setup: Setup, name: str, patch_file: Path) -> Verdict:
+    """Judge a patch from anywhere, as if an agent had left it."""
+    folder = setup.folder.attempt(name).create()
+    setup.emit(AttemptStarted(at=now(), attempt=name))
+    write_atomic(folder.patch, patch_file.read_bytes())
+    judgement = setup.judge.judge(folder.patch, folder, _on_phase(setup, name), _on_progress(setup, name))
+    return _finish(setup, folder, judgement, None)
+
+
+def _finish(setup: Setup, folder: AttemptFolder, judgement: Judgement, outcome: AgentOutcome | None) -> Verdict:
+    """Write the verdict down and tell it."""
+    verdict = to_verdict(setup, folder.name, judgement, outcome)
+    write_atomic(folder.verdict, strict_json(verdict.model_dump(), indent=2) + "\n")
+    setup.emit(AttemptFinished(at=now(), attempt=folder.name, verdict=verdict))
     return verdict
 
 
@@ -128,7 +145,7 @@ def to_verdict(setup: Setup, name: str, judgement: Judgement, outcome: AgentOutc
         timing=judgement.timing,
         patch=judgement.patch,
         base_commit=setup.judge.base.repository.commit,
-        device=judgement.device,
+        device=setup.judge.base.machine,
         sandbox=SANDBOX,
         cost=cost,
         harness_version=__version__,
@@ -154,18 +171,18 @@ def _enter(setup: Setup, name: str, phase: Phase) -> None:
     setup.emit(PhaseStarted(at=now(), attempt=name, phase=phase))
 
 
-def _on_phase(setup: Setup, name: str):  # noqa: ANN202
+def _on_phase(setup: Setup, name: str) -> OnPhase:
     return lambda phase: _enter(setup, name, phase)
 
 
-def _on_step(setup: Setup, name: str):  # noqa: ANN202
+def _on_step(setup: Setup, name: str) -> OnStep:
     def send(step: int, tool: str, detail: str) -> None:
         setup.emit(AgentStep(at=now(), attempt=name, step=step, tool=tool, detail=detail))
 
     return send
 
 
-def _on_progress(setup: Setup, name: str):  # noqa: ANN202
+def _on_progress(setup: Setup, name: str) -> OnProgress:
     def send(phase: Phase, progress: Progress) -> None:
         setup.emit(TimingProgress(at=now(), attempt=name, phase=phase, progress=progress))
 

@@ -93,6 +93,8 @@ def _read_junit(xml: Path, into: ET.Element) -> dict[str, str | None]:
     try:
         root = parse(xml).getroot()
     except (OSError, ET.ParseError, DefusedXmlException):
+        root = None
+    if root is None:
         return {}  # no report: the command's exit code and output speak, through `broken`
     found: dict[str, str | None] = {}
     for suite in root.iter("testsuite"):

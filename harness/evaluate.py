@@ -7,7 +7,6 @@ thing that is wrong ends it.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,11 +17,12 @@ from harness.correctness import require_all, run_tests
 from harness.errors import AttemptEnded, Incorrect, InfraFailed, InfrastructureError, Rejected, Status
 from harness.events import Phase
 from harness.patch import Patch, apply, hold_against_policy, take_diff
-from harness.store import AttemptFolder
+from harness.journal import strict_json
+from harness.store import AttemptFolder, write_atomic
 from harness.task import LoadedTask
 from harness.timing.client import check_outputs, measure
 from harness.timing.measurement import Measurement, Progress, Protocol, Refusal, WrongOutput
-from harness.verdict import Device, Interval, PatchStats, TimingEvidence, WorkloadResult
+from harness.verdict import Interval, PatchStats, TimingEvidence, WorkloadResult
 from harness.worktree import remove_folder
 
 OnPhase = Callable[[Phase], None]
@@ -40,7 +40,6 @@ class Judgement:
     speedup: Interval | None = None
     workloads: list[WorkloadResult] | None = None
     timing: TimingEvidence | None = None
-    device: Device | None = None
 
 
 @dataclass(frozen=True)
@@ -114,7 +113,6 @@ class Judge:
 
         on_phase("timing")
         selection = self._measure(patch, checkout, scratch, "timing", on_progress)
-        judgement.device = selection.device
         min_effect = self.min_effect
         confirmation: Measurement | None = None
         if selection.speedup.low > 1 + min_effect:
@@ -178,10 +176,10 @@ class Judge:
     @staticmethod
     def _keep_samples(folder: AttemptFolder, selection: Measurement, confirmation: Measurement | None) -> None:
         kept = {
-            "selection": selection.model_dump(mode="json"),
-            "confirmation": None if confirmation is None else confirmation.model_dump(mode="json"),
+            "selection": selection.model_dump(),
+            "confirmation": None if confirmation is None else confirmation.model_dump(),
         }
-        folder.samples.write_text(json.dumps(kept) + "\n", encoding="utf-8")
+        write_atomic(folder.samples, strict_json(kept) + "\n")
 
 
 def stats(patch: Patch, folder: AttemptFolder) -> PatchStats:
@@ -219,6 +217,6 @@ def conclude(
 def _ending(problem: WrongOutput | Refusal) -> AttemptEnded:
     if isinstance(problem, WrongOutput):
         return Incorrect("wrong_output", explain(problem))
-    if problem.cause in ("worker_crashed", "worker_timeout", "import_failed"):
-        return Incorrect(problem.cause, problem.message)
-    return Rejected(problem.cause, problem.message)
+    where = f"workload {problem.workload}: " if problem.workload else ""
+    kind = Rejected if problem.status == "rejected" else Incorrect
+    return kind(problem.cause, f"{where}{problem.message}")

@@ -12,16 +12,16 @@ from pathlib import Path
 from types import FrameType
 
 from harness import __version__, worktree
-from harness.admission import Base, admit, now
-from harness.agents import Agent, make_agent
-from harness.attempt import Setup, run_attempt
-from harness.errors import HarnessError, Interrupted, StorageError
+from harness.admission import admit, now
+from harness.agents import Agent, PatchAgent, make_agent
+from harness.attempt import Setup, run_attempt, verify_patch
+from harness.errors import HarnessError, Interrupted, StorageError, UsageError
 from harness.evaluate import Judge
 from harness.events import AdmissionStep, Admitted, Emit, Event, RunFinished, RunStarted, TimingProgress
 from harness.git import Repository
 from harness.journal import Journal
 from harness.source import seal
-from harness.store import RunFolder, create_run
+from harness.store import RunFolder, create_run, new_run_name, storage_error
 from harness.task import LoadedTask, load_task
 from harness.timing.client import describe
 from harness.verdict import Verdict
@@ -70,66 +70,98 @@ def run_task(options: RunOptions, emit: Emit) -> RunOutcome:
         StorageError: a folder cannot be written, or the disk is full.
         Interrupted: Ctrl-C or SIGTERM; what was finished by then is in the journal.
     """
+    with _run(options, emit) as run:
+        agent = make_agent(options.agent, options.model, options.base_url, run.loaded, run.sealed)
+        setup = run.admit(agent)
+        for number in range(1, options.attempts + 1):
+            run.verdicts.append(run_attempt(setup, f"{number:03d}"))
+    return RunOutcome(run_folder=run.folder, verdicts=run.verdicts)
+
+
+def verify_task(options: RunOptions, patch: Path, emit: Emit) -> RunOutcome:
+    """Judge one patch from anywhere against a task, with the record a run leaves.
+
+    Raises:
+        UsageError: the patch file is not there.
+        HarnessError: as `run_task`.
+    """
+    if not patch.is_file():
+        raise UsageError(f"There is no patch {patch}.", remedy="Give the path of a diff, such as a model_patch.diff.")
+    with _run(options, emit) as run:
+        setup = run.admit(PatchAgent())
+        run.verdicts.append(verify_patch(setup, "001", patch))
+    return RunOutcome(run_folder=run.folder, verdicts=run.verdicts)
+
+
+@dataclass
+class _Run:
+    """A run under way: its sealed source, its folders, what it has found so far."""
+
+    options: RunOptions
+    loaded: LoadedTask
+    folder: RunFolder
+    space: Path
+    emit: Emit
+    sealed: Repository
+    verdicts: list[Verdict]
+
+    def admit(self, agent: Agent) -> Setup:
+        """Announce the run, admit the base, and give what attempts share."""
+        self.emit(_started(self, agent))
+        seed = secrets.randbits(53) if self.options.seed is None else self.options.seed
+        base = admit(self.loaded, self.sealed, self.space / "base", self.space / "scratch", seed, self.emit)
+        self.emit(Admitted(at=now(), noise=base.noise, expected_tests=len(base.expected)))
+        return Setup(
+            judge=Judge(loaded=self.loaded, base=base, seed=seed, workspace=self.space / "scratch"),
+            agent=agent,
+            # Two repositories: agents' worktrees are linked to one of them, and only the other one is believed.
+            repository=self.sealed.copy(self.space / "agents.git"),
+            workloads=[each for each in describe(self.loaded.bench_file, base.device) if not each.held_out],
+            folder=self.folder,
+            worktrees=self.space,
+            keep_worktrees=self.options.keep_worktrees,
+            emit=self.emit,
+        )
+
+
+@contextmanager
+def _run(options: RunOptions, emit: Emit) -> Iterator[_Run]:
+    """A run's frame: folders and journal before, the last event and a clean house after, whatever happens."""
     loaded = load_task(options.task)
     _require_writable(options.worktrees)
-    folder = create_run(loaded.task.name, options.out)
-    verdicts: list[Verdict] = []
-    with Journal(folder.journal) as journal, _workspace(options, folder.name) as space, _terminable():
-        send = _both(journal, emit)
-        try:
-            _run(options, loaded, folder, space, verdicts, send)
-        except KeyboardInterrupt as stop:
-            send(RunFinished(at=now(), run=folder.name, attempts=verdicts, interrupted=True))
-            raise Interrupted(
-                f"Interrupted. Kept: {folder.path} with {len(verdicts)} finished "
-                f"attempt{'' if len(verdicts) == 1 else 's'}; no process and no worktree is left."
-            ) from stop
-        except HarnessError as error:
-            send(RunFinished(at=now(), run=folder.name, attempts=verdicts, error=str(error)))
-            raise
-        send(RunFinished(at=now(), run=folder.name, attempts=verdicts))
-    return RunOutcome(run_folder=folder, verdicts=verdicts)
+    with _workspace(options, loaded.task.name) as space, _terminable():
+        sealed = seal(loaded, space / "judge.git")
+        folder = create_run(loaded.task.name, options.out)
+        verdicts: list[Verdict] = []
+        with Journal(folder.journal) as journal:
+            send = _both(journal, emit)
+            try:
+                yield _Run(options, loaded, folder, space, send, sealed, verdicts)
+            except KeyboardInterrupt as stop:
+                send(RunFinished(at=now(), run=folder.name, attempts=verdicts, interrupted=True))
+                raise Interrupted(_kept(folder, verdicts)) from stop
+            except HarnessError as error:
+                send(RunFinished(at=now(), run=folder.name, attempts=verdicts, error=str(error)))
+                raise
+            send(RunFinished(at=now(), run=folder.name, attempts=verdicts))
 
 
-def _run(
-    options: RunOptions, loaded: LoadedTask, folder: RunFolder, space: Path, verdicts: list[Verdict], emit: Emit
-) -> None:
-    # Two repositories: agents' worktrees are linked to one of them, and only the other one is believed.
-    sealed = seal(loaded, space / "judge.git")
-    agents_repository = sealed.copy(space / "agents.git")
-    agent = make_agent(options.agent, options.model, options.base_url, loaded, sealed)
-    seed = secrets.randbits(53) if options.seed is None else options.seed
-    emit(_started(options, loaded, folder, sealed, agent))
-
-    base = admit(loaded, sealed, space / "base", space / "scratch", seed, emit)
-    emit(Admitted(at=now(), noise=base.noise, expected_tests=len(base.expected)))
-    setup = Setup(
-        judge=Judge(loaded=loaded, base=base, seed=seed, workspace=space / "scratch"),
-        agent=agent,
-        repository=agents_repository,
-        workloads=[workload for workload in describe(loaded.bench_file, base.device) if not workload.held_out],
-        folder=folder,
-        worktrees=space,
-        keep_worktrees=options.keep_worktrees,
-        emit=emit,
-    )
-    for number in range(1, options.attempts + 1):
-        verdicts.append(run_attempt(setup, f"{number:03d}"))
+def _kept(folder: RunFolder, verdicts: list[Verdict]) -> str:
+    attempts = "1 finished attempt" if len(verdicts) == 1 else f"{len(verdicts)} finished attempts"
+    return f"Interrupted. Kept: {folder.path} with {attempts}; no process and no worktree is left."
 
 
-def _started(
-    options: RunOptions, loaded: LoadedTask, folder: RunFolder, sealed: Repository, agent: Agent
-) -> RunStarted:
+def _started(run: _Run, agent: Agent) -> RunStarted:
     return RunStarted(
         at=now(),
-        run=folder.name,
-        task=loaded.task.name,
-        task_file=str(loaded.file),
+        run=run.folder.name,
+        task=run.loaded.task.name,
+        task_file=str(run.loaded.file),
         agent=agent.name,
         model=agent.model,
-        attempts=options.attempts,
-        base_commit=sealed.commit,
-        base_tree=sealed.tree,
+        attempts=run.options.attempts,
+        base_commit=run.sealed.commit,
+        base_tree=run.sealed.tree,
         harness_version=__version__,
         note=agent.note,
     )
@@ -161,10 +193,13 @@ def _require_writable(worktrees: Path) -> None:
 
 
 @contextmanager
-def _workspace(options: RunOptions, run: str) -> Iterator[Path]:
+def _workspace(options: RunOptions, task: str) -> Iterator[Path]:
     """The run's folder for checkouts, gone at the end unless it was asked to stay."""
-    space = (options.worktrees / run).resolve()
-    space.mkdir(parents=True)
+    space = (options.worktrees / new_run_name(task, options.worktrees)).resolve()
+    try:
+        space.mkdir(parents=True)
+    except OSError as error:
+        raise storage_error(error, space, "make the folder") from error
     try:
         yield space
     finally:
@@ -187,6 +222,3 @@ def _terminable() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
-
-
-__all__ = ["Base", "RunOptions", "RunOutcome", "run_task"]

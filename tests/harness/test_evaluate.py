@@ -1,0 +1,103 @@
+"""The judge on patches of every kind: what each one ends as, and what it says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from conftest import TinyTask
+
+from harness.admission import Base, admit
+from harness.evaluate import Judge, Judgement
+from harness.source import seal
+from harness.store import AttemptFolder
+from harness.task import load_task
+
+
+@pytest.fixture
+def base(tiny: TinyTask, tmp_path: Path) -> Base:
+    loaded = load_task(str(tiny.file))
+    return admit(loaded, seal(loaded, tmp_path / "judge.git"), tmp_path / "base", tmp_path / "scratch", 1, lambda _: None)
+
+
+def judged(tiny: TinyTask, base: Base, tmp_path: Path, patch: bytes) -> Judgement:
+    folder = AttemptFolder(tmp_path / "run" / "001").create()
+    folder.patch.write_bytes(patch)
+    judge = Judge(loaded=load_task(str(tiny.file)), base=base, seed=7, workspace=tmp_path / "judging")
+    judgement = judge.judge(folder.patch, folder, lambda _phase: None, lambda _phase, _progress: None)
+    assert not any((tmp_path / "judging").iterdir())
+    return judgement
+
+
+def test_a_comment_is_the_same(tiny: TinyTask, base: Base, tmp_path: Path) -> None:
+    judgement = judged(tiny, base, tmp_path, tiny.patch("result = 0", "result = 0  # faster"))
+    assert judgement.status == "same", judgement.message
+    assert judgement.speedup is not None
+    assert judgement.patch is not None
+    assert judgement.patch.insertions == 1
+
+
+def test_a_real_win_is_confirmed(tiny: TinyTask, base: Base, tmp_path: Path) -> None:
+    judgement = judged(tiny, base, tmp_path, tiny.patch("range(20)", "range(1)"))
+    assert judgement.status == "faster", judgement.message
+    assert judgement.timing is not None
+    assert judgement.timing.confirmation == judgement.speedup
+
+
+def test_a_slowdown_is_slower(tiny: TinyTask, base: Base, tmp_path: Path) -> None:
+    judgement = judged(tiny, base, tmp_path, tiny.patch("range(20)", "range(60)"))
+    assert judgement.status == "slower", judgement.message
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "status", "cause", "words"),
+    [
+        ("result = 0", "result = (", "incorrect", "tests_broken", "SyntaxError"),
+        ("result = 0", "result = 1", "incorrect", "test_failed", "test_"),
+        ("result = 0", "result = len(values) > 60", "incorrect", "wrong_output", "workload"),
+        ("return result", "return float(result)", "incorrect", "wrong_output", "expected"),
+        ("return result", "return result if len(values) != 233 else 0", "incorrect", "wrong_output", "secret"),
+        (
+            "return result",
+            "if len(values) > 60:\n        import os\n        os._exit(3)\n    return result",
+            "incorrect",
+            "worker_crashed",
+            "",
+        ),
+    ],
+)
+def test_a_wrong_patch_says_where(
+    tiny: TinyTask, base: Base, tmp_path: Path, old: str, new: str, status: str, cause: str, words: str
+) -> None:
+    judgement = judged(tiny, base, tmp_path, tiny.patch(old, new))
+    assert (judgement.status, judgement.cause) == (status, cause), judgement.message
+    assert words in judgement.message
+    assert judgement.speedup is None
+    assert judgement.patch is not None
+
+
+def test_an_empty_patch_is_no_patch(tiny: TinyTask, base: Base, tmp_path: Path) -> None:
+    assert judged(tiny, base, tmp_path, b"").status == "no_patch"
+
+
+def test_a_patch_of_a_test_is_rejected(tiny: TinyTask, base: Base, tmp_path: Path) -> None:
+    patch = tiny.patch("== 14", "== 14 or True", file="tests/test_core.py")
+    judgement = judged(tiny, base, tmp_path, patch)
+    assert (judgement.status, judgement.cause) == ("rejected", "outside_target_files")
+
+
+def test_a_patch_of_something_else_does_not_apply(tiny: TinyTask, base: Base, tmp_path: Path) -> None:
+    patch = tiny.patch("result = 0", "result = 1").replace(b"-    result = 0", b"-    other = 0")
+    judgement = judged(tiny, base, tmp_path, patch)
+    assert (judgement.status, judgement.cause) == ("rejected", "does_not_apply")
+
+
+def test_what_is_not_a_patch_at_all_is_rejected(tiny: TinyTask, base: Base, tmp_path: Path) -> None:
+    assert judged(tiny, base, tmp_path, b"\x00\xffnot a diff").status == "rejected"
+
+
+def test_a_base_that_changed_meanwhile_is_our_failure(tiny: TinyTask, base: Base, tmp_path: Path) -> None:
+    core = base.root / "tiny" / "core.py"
+    core.write_text(core.read_text().replace("range(20)", "range(2000)"))
+    judgement = judged(tiny, base, tmp_path, tiny.patch("range(20)", "range(1)"))
+    assert (judgement.status, judgement.cause) == ("infra_failed", "base_changed")
