@@ -1,13 +1,13 @@
 """Block alignment of mixture-of-experts routing.
 
-The router's ids are cut into `num_experts` chunks, one for each program, and handled in four stages:
+The router's ids are cut into chunks, one for each program, and handled in four stages:
 
 1. count: every program counts how often each expert occurs in its chunk;
 2. column prefix: for each expert, an exclusive prefix sum over the programs' counts;
 3. padded sums: each expert's total rounded up to whole blocks, and a prefix sum over those;
 4. scatter: every program writes the positions of its ids into the experts' regions.
 
-`_align_with_triton` runs them as four Triton kernels, `_align_with_torch` in plain PyTorch.
+`_align_with_triton` runs them as four Triton kernels, `_align_with_torch` in plain PyTorch, chunk by chunk.
 """
 # ruff: noqa: ANN001  (Triton itself types the arguments of its kernels)
 
@@ -36,6 +36,7 @@ else:
 Aligned = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 
 INT32_MAX = 2**31 - 1
+CPU_CHUNK = 1024  # ids in a chunk on the CPU
 ONE_HOT_ELEMENTS = 4096  # ids x experts that a program compares at once: a few tens of registers a thread
 
 
@@ -151,10 +152,9 @@ def _align_with_torch(ids: torch.Tensor, block_size: int, num_experts: int) -> A
     # Ids out of range share one bucket behind the last expert's, which is counted and then left out.
     bad = (ids < 0) | (ids >= num_experts)
     buckets = torch.where(bad, num_experts, ids).long()
-    chunk_size = -(-numel // num_experts)
-    chunks = buckets.split(chunk_size)
+    chunks = buckets.split(CPU_CHUNK)
 
-    # 1. How often each expert occurs in each chunk: [chunks, num_experts].
+    # 1. How often each expert occurs in each chunk: [chunks, num_experts + 1].
     counts = torch.stack([torch.bincount(chunk, minlength=num_experts + 1) for chunk in chunks])
 
     # 2. How many pairs of an expert lie in the chunks before.
@@ -167,23 +167,26 @@ def _align_with_torch(ids: torch.Tensor, block_size: int, num_experts: int) -> A
     starts = ends - padded
     num_tokens_post_pad[0] = ends[-1]
 
-    # 4. The owner of each block, then the position of each pair.
-    for expert, (start, end) in enumerate(zip(starts.tolist(), ends.tolist(), strict=True)):
-        expert_ids[start // block_size : end // block_size] = expert
+    # 4. The owner of each block in use: the first expert whose region ends behind the block's start.
+    block_starts = torch.arange(0, int(ends[-1]), block_size)
+    expert_ids[: block_starts.numel()] = torch.searchsorted(ends, block_starts, right=True).int()
+
+    # And the slot of each pair. Sorted by expert, a chunk's pairs stand in runs; a pair's place in its run is its rank.
     for row, chunk in enumerate(chunks):
-        # Sorted by expert, a chunk's pairs stand in runs; a pair's place in its run is its rank.
         experts, order = torch.sort(chunk, stable=True)
         in_range = int(counts[row, :num_experts].sum())
         experts, order = experts[:in_range], order[:in_range]
         run_starts = counts[row].cumsum(0) - counts[row]
         rank = torch.arange(in_range) - run_starts[experts]
         slots = starts[experts] + prefix[row, experts] + rank
-        sorted_token_ids[slots] = (order + row * chunk_size).int()
+        sorted_token_ids[slots] = (order + row * CPU_CHUNK).int()
     return sorted_token_ids, expert_ids, num_tokens_post_pad
 
 
 def _align_with_triton(ids: torch.Tensor, block_size: int, num_experts: int) -> Aligned:
-    """The four stages as Triton kernels, on the device of `ids` (on CPU tensors under TRITON_INTERPRET=1).
+    """The four stages as Triton kernels of `num_experts` programs each, on the device of `ids`.
+
+    On CPU tensors it needs TRITON_INTERPRET=1 in the environment before this module is imported.
 
     Args:
         ids: int32 or int64 [numel], contiguous.
