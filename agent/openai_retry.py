@@ -78,7 +78,7 @@ def with_retries(attempt: Callable[[], ModelTurn], retry: Retry) -> ModelTurn:
                 delay = pause * random.uniform(0.5, 1.0)
             pause = min(2 * pause, retry.longest)
             if waited + delay > retry.max_wait:
-                what = f"{_say(error)} Gave up after {waited:.0f} s of waiting (limit {retry.max_wait:.0f} s)."
+                what = f"{_say(error)} Gave up after {waited:.0f} s of waiting (limit {retry.max_wait:g} s)."
                 raise ModelError(what, retryable=True, usage=billed) from error
         time.sleep(delay)
         waited += delay
