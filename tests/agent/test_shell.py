@@ -82,7 +82,7 @@ def test_output_that_is_not_utf8_does_not_matter(tmp_path: Path) -> None:
 
 
 def test_time_limit_kills_a_grandchild_that_left_the_session(tmp_path: Path) -> None:
-    result = run_command("setsid sh -c 'echo $$ > pid; exec sleep 60' & sleep 60", cwd=tmp_path, env=ENV, seconds=0.5)
+    result = run_command("setsid sh -c 'echo $$ > pid; exec sleep 60' & sleep 60", cwd=tmp_path, env=ENV, seconds=1.5)
     assert result.exit_code is None
     assert _gone(_pid(tmp_path / "pid"))
 
