@@ -20,22 +20,13 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
-
 from harness.errors import TaskError
+from harness.timing.measurement import Workload
+
+__all__ = ["Bench", "Workload", "last_line", "load_bench", "self_contained_source"]
 
 _REQUIRED = ("workloads", "make_inputs", "call", "check")
 _HEAVY = ("torch", "numpy")
-
-
-class Workload(BaseModel):
-    """One shape the target is timed on. `held_out` ones are never shown to an agent."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    name: str
-    held_out: bool = False
-    params: dict[str, Any] = Field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -47,7 +38,7 @@ class Bench:
         workloads: device ("cpu" or "cuda") -> what to time.
         make_inputs: (workload, seed) -> the tree that `call` takes; new content for every seed, on the CPU.
         check: (workload, inputs, outputs) -> None, or what is wrong, naming the element.
-        random_workload: (rng, device) -> a workload beyond the listed ones, for correctness; optional.
+        random_workload: (random.Random, device) -> a workload beyond the listed ones, for correctness; optional.
         call_source: source of `call(target, inputs)`, self-contained.
         load_source: source of `load(root)`, self-contained; None for the default, which puts the root first on
             the path and imports the task's `api`.

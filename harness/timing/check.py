@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import random
 from contextlib import ExitStack
-from pathlib import Path
 
 from harness.errors import TaskError
-from harness.timing.arm import ForkServer, Role, Session
 from harness.timing.bench import Bench, Workload, last_line
 from harness.timing.descendants import end_all_but
+from harness.timing.fork_server import open_alone
 from harness.timing.inputs import Given, derive_seed, make_given
 from harness.timing.measurement import MeasureJob
 from harness.timing.oracle import INPUTS_CHANGED, OutputWrong, check_output, inputs_changed
+from harness.timing.session import Session
 
 _CALLS = 2
 
@@ -44,7 +44,7 @@ class Check:
         """
         with ExitStack() as stack:
             stack.callback(end_all_but, set())
-            candidate = self._open("candidate", self._job.candidate_root, stack)
+            candidate = open_alone("candidate", self._job.candidate_root, self._job, self._bench, stack)
             for workload in self._workloads:
                 self.current = workload
                 self._check(workload, candidate, stack)
@@ -64,7 +64,7 @@ class Check:
 
     def _base_changes(self, given: list[Given], index: int, stack: ExitStack) -> bool:
         """Whether the base, too, changes its inputs: then doing so is what the operation is for."""
-        base = self._open("base", self._job.base_root, stack)
+        base = open_alone("base", self._job.base_root, self._job, self._bench, stack)
         self._run(base, given)
         return inputs_changed(given[index], base.fetch(index, self._job.protocol.patience_seconds))
 
@@ -73,16 +73,6 @@ class Check:
         arm.give([each.packed for each in given], seconds)
         arm.confirm_given(seconds)
         arm.run(len(given), seconds)
-
-    def _open(self, role: Role, root: str, stack: ExitStack) -> Session:
-        hash_seed = derive_seed(self._job.seed, "hash", role)
-        server = ForkServer(role, Path(root), self._bench.preload, Path(self._job.scratch), hash_seed)
-        stack.callback(server.close)
-        server.wait_until_ready()
-        session = server.fork()
-        stack.callback(session.close)
-        session.set_up(self._bench, self._job)
-        return session
 
     def _random_workloads(self, cases: int) -> list[Workload]:
         make = self._bench.random_workload

@@ -25,6 +25,7 @@ from harness.timing.measurement import (
     RefereeLine,
     RefereeRequest,
     Refusal,
+    Workload,
     WrongOutput,
 )
 
@@ -74,6 +75,33 @@ def check_outputs(job: MeasureJob, random_cases: int = 0) -> WrongOutput | Refus
     if line.wrong_output is None and line.refused is None and not line.correct:
         raise InfrastructureError("The referee ended without a result.")
     return line.wrong_output or line.refused
+
+
+def profile(job: MeasureJob) -> str | Refusal:
+    """Where a candidate's time goes on the shown workloads, in the worker's own words.
+
+    Raises:
+        TaskError: the bench is wrong.
+        InfrastructureError: the referee failed.
+    """
+    line = _ask(RefereeRequest(kind="profile", job=job), lambda _: None)
+    found = line.profile or line.refused
+    if found is None:
+        raise InfrastructureError("The referee ended without a result.")
+    return found
+
+
+def describe(job: MeasureJob) -> list[Workload]:
+    """The workloads of a job's bench, without the held-out ones unless the job has them.
+
+    Raises:
+        TaskError: the bench is wrong.
+        InfrastructureError: the referee failed.
+    """
+    line = _ask(RefereeRequest(kind="describe", job=job), lambda _: None)
+    if line.workloads is None:
+        raise InfrastructureError("The referee ended without a result.")
+    return line.workloads
 
 
 def _ask(request: RefereeRequest, on_progress: Callable[[Progress], None]) -> RefereeLine:

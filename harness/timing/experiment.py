@@ -9,15 +9,16 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from statistics import fmean, median
 
-from harness.timing.arm import ForkServer, Session
 from harness.timing.audit import audit
 from harness.timing.bench import Bench, Workload
 from harness.timing.descendants import end_all_but
+from harness.timing.fork_server import ForkServer
 from harness.timing.inputs import derive_seed
 from harness.timing.machine import describe_device
 from harness.timing.measurement import MeasureJob, Measurement, Progress, Refusal
 from harness.timing.paired import PairedSession, Plan, SessionRecord, in_random_order
 from harness.timing.sequential import Stopped, why_stop
+from harness.timing.session import Session
 from harness.timing.statistics import Estimate, hodges_lehmann, session_value
 from harness.verdict import WorkloadResult
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from harness.timing.arm import Fetched
 from harness.timing.bench import Bench, Workload, last_line
 from harness.timing.inputs import Given
+from harness.timing.session import Fetched
 
 INPUTS_CHANGED = "the call changed its inputs, which the base leaves as they are"
 

@@ -12,11 +12,11 @@ import random
 from dataclasses import dataclass, field
 from statistics import median
 
-from harness.timing.arm import Session, Timing
 from harness.timing.bench import Bench, Workload
 from harness.timing.inputs import Given, derive_seed, make_given
 from harness.timing.measurement import MeasureJob, Sample
 from harness.timing.oracle import INPUTS_CHANGED, OutputWrong, check_output, inputs_changed
+from harness.timing.session import Session, Timing
 
 _LEAST_NS = 10.0
 _PILOT_CALLS = 8

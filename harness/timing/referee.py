@@ -16,7 +16,6 @@ from types import FrameType
 from typing import TextIO
 
 from harness.errors import AdmissionError, HarnessError, InfrastructureError, TaskError
-from harness.timing.arm import ArmFailed
 from harness.timing.bench import Workload, load_bench
 from harness.timing.check import Check
 from harness.timing.descendants import adopt_orphans
@@ -24,12 +23,14 @@ from harness.timing.experiment import Experiment
 from harness.timing.measurement import Failed, Measurement, RefereeLine, RefereeRequest, Refusal, WrongOutput
 from harness.timing.oracle import OutputWrong
 from harness.timing.paired import BaseFailed
+from harness.timing.profile import Profile
+from harness.timing.session import ArmFailed
 
 _MODES = ("latency", "throughput")
 
 
 def judge(request: RefereeRequest, write: Callable[[RefereeLine], None]) -> RefereeLine:
-    """Measure or check as asked; the line that ends the output.
+    """Measure, check, profile or describe as asked; the line that ends the output.
 
     Raises:
         HarnessError: the bench is wrong, or the request asks for something that is not there.
@@ -38,8 +39,12 @@ def judge(request: RefereeRequest, write: Callable[[RefereeLine], None]) -> Refe
     if job.mode not in _MODES:
         raise TaskError(f"metric.mode {job.mode!r} cannot be timed here.", remedy=f"Modes: {', '.join(_MODES)}.")
     bench = load_bench(Path(job.bench_file))
-    work: Check | Experiment
-    if request.kind == "check":
+    if request.kind == "describe":
+        return RefereeLine(workloads=bench.listed(job.device, held_out=job.held_out))
+    work: Check | Experiment | Profile
+    if request.kind == "profile":
+        work = Profile(job, bench)
+    elif request.kind == "check":
         work = Check(job, bench, request.random_cases)
     else:
         work = Experiment(job, bench, lambda progress: write(RefereeLine(progress=progress)))
@@ -52,6 +57,8 @@ def judge(request: RefereeRequest, write: Callable[[RefereeLine], None]) -> Refe
         raise AdmissionError(f"The base's own output is wrong by {bench.file}: {error}") from error
     except ArmFailed as error:
         return _blame(error, work.current)
+    if isinstance(found, str):
+        return RefereeLine(profile=found)
     if isinstance(found, Measurement):
         return RefereeLine(measurement=found)
     return RefereeLine(correct=True) if found is None else RefereeLine(refused=found)

@@ -1,0 +1,212 @@
+"""The referee's end of an arm: one tree, and a fork server to open sessions on it.
+
+Each arm has a fork server of its own, so that what a candidate does to its server it does to itself. Neither
+argv nor environment nor path tells base from candidate: both see a random folder of the same length.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import time
+from contextlib import ExitStack
+from pathlib import Path
+
+import psutil
+
+from harness.errors import InfrastructureError
+from harness.timing.bench import Bench
+from harness.timing.inputs import derive_seed
+from harness.timing.measurement import MeasureJob
+from harness.timing.session import ArmFailed, Role, Session
+from harness.timing.wire import Channel
+
+_WORKER = Path(__file__).with_name("worker.py")
+_REQUEST = struct.Struct(">cq")
+_REPLY = struct.Struct(">q")
+_START_SECONDS = 120.0
+_ANSWER_SECONDS = 10.0
+_TAIL_CHARACTERS = 2000
+_PASSED_ON = (
+    *("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "CC", "CXX", "OMP_NUM_THREADS", "MKL_NUM_THREADS"),
+    *("CUDA_HOME", "CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES"),
+)
+
+
+class ForkServer:
+    """A process that has imported the bench's libraries and no target code, ready to fork sessions.
+
+    Args:
+        role: whose arm it is; known on this side only.
+        root: the arm's checkout.
+        preload: modules the server imports.
+        scratch: where the arm's private folder is made.
+        hash_seed: PYTHONHASHSEED, the same for both arms.
+    """
+
+    def __init__(self, role: Role, root: Path, preload: tuple[str, ...], scratch: Path, hash_seed: int) -> None:
+        self.role = role
+        self._home = scratch / secrets.token_hex(8)
+        for name in ("home", "tmp"):
+            (self._home / name).mkdir(parents=True)
+        self.tree = self._home / "tree"
+        self.tree.symlink_to(root.resolve())
+        self.log = self._home / "stderr"
+        ours, theirs = socket.socketpair()
+        with theirs, self.log.open("wb") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", "-s", "-B", str(_WORKER), str(theirs.fileno()), *preload],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=log,
+                pass_fds=[theirs.fileno()],
+                env=_environment(self._home, hash_seed),
+                cwd=self._home / "home",
+                start_new_session=True,
+            )
+        self._control = ours
+
+    @property
+    def pid(self) -> int:
+        """The server's process id."""
+        return self._process.pid
+
+    def wait_until_ready(self) -> None:
+        """Wait for the imports to end.
+
+        Raises:
+            InfrastructureError: the server died or took too long; it has run no target code yet.
+        """
+        try:
+            self._read_reply(_START_SECONDS)
+        except ArmFailed as error:
+            raise InfrastructureError(f"A timing worker did not start: {error.message}") from error
+
+    def fork(self) -> Session:
+        """Fork a session.
+
+        Raises:
+            ArmFailed: the server does not answer.
+        """
+        log_start = self.log.stat().st_size
+        ours, theirs = socket.socketpair()
+        with theirs:
+            try:
+                socket.send_fds(self._control, [_REQUEST.pack(b"F", 0)], [theirs.fileno()])
+            except OSError as error:
+                raise ArmFailed(self.role, "worker_crashed", f"the fork server is gone ({error})") from error
+        pid = self._read_reply(_ANSWER_SECONDS)
+        if not _is_child(pid, self._process.pid):
+            raise ArmFailed(self.role, "worker_crashed", "a new session ended at once")
+        return Session(self, pid, Channel(ours), log_start)
+
+    def end(self, pid: int) -> int | None:
+        """Kill a session if it still runs; its exit code, or None if the server cannot say."""
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+        try:
+            self._control.sendall(_REQUEST.pack(b"W", pid))
+            return self._read_reply(_ANSWER_SECONDS)
+        except (ArmFailed, OSError):
+            return None
+
+    def why_ended(self, pid: int, log_start: int) -> str:
+        """How a session ended that closed its channel, and the last it wrote to standard error."""
+        # Give it a moment to end by itself, for its exit code says why.
+        deadline = time.monotonic() + 1.0
+        while time.monotonic() < deadline and _is_running(pid):
+            time.sleep(0.01)
+        return f"{_describe_exit(self.end(pid))}\n{_tail(self.log, log_start)}".strip()
+
+    def close(self) -> None:
+        """End the server and remove the arm's folder."""
+        self._control.close()
+        try:
+            self._process.wait(timeout=1.0)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        shutil.rmtree(self._home, ignore_errors=True)
+
+    def _read_reply(self, seconds: float) -> int:
+        try:
+            self._control.settimeout(seconds)
+            reply = self._control.recv(_REPLY.size, socket.MSG_WAITALL)
+        except TimeoutError as error:
+            raise ArmFailed(self.role, "worker_timeout", f"the fork server did not answer in {seconds:g} s") from error
+        except OSError as error:
+            raise ArmFailed(self.role, "worker_crashed", f"the fork server is gone ({error})") from error
+        if len(reply) < _REPLY.size:
+            raise ArmFailed(self.role, "worker_crashed", f"the fork server ended\n{_tail(self.log, 0)}".strip())
+        return int(_REPLY.unpack(reply)[0])
+
+
+def open_alone(role: Role, root: str, job: MeasureJob, bench: Bench, stack: ExitStack) -> Session:
+    """A fork server and one session of it, set up; both are closed when `stack` is.
+
+    Raises:
+        ArmFailed: the server or the session failed.
+    """
+    server = ForkServer(role, Path(root), bench.preload, Path(job.scratch), derive_seed(job.seed, "hash", role))
+    stack.callback(server.close)
+    server.wait_until_ready()
+    session = server.fork()
+    stack.callback(session.close)
+    session.set_up(bench, job)
+    return session
+
+
+def _environment(home: Path, hash_seed: int) -> dict[str, str]:
+    """The worker's whole environment: nothing of ours, no keys, and the same for both arms but for the folder."""
+    passed = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+    return passed | {
+        "HOME": str(home / "home"),
+        "TMPDIR": str(home / "tmp"),
+        "PYTHONHASHSEED": str(hash_seed),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        # Idle threads of one arm must not spin on the core the other arm is timed on.
+        "OMP_WAIT_POLICY": "PASSIVE",
+        "KMP_BLOCKTIME": "0",
+        "TRITON_CACHE_DIR": str(home / "triton"),
+        "TORCHINDUCTOR_CACHE_DIR": str(home / "inductor"),
+    }
+
+
+def _is_child(pid: int, parent: int) -> bool:
+    try:
+        return psutil.Process(pid).ppid() == parent
+    except (psutil.NoSuchProcess, ValueError):
+        return False
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
+
+
+def _describe_exit(code: int | None) -> str:
+    if code is None:
+        return "ended"
+    if code < 0:
+        return f"was killed by {signal.Signals(-code).name}"
+    return f"ended with exit code {code}"
+
+
+def _tail(log: Path, start: int) -> str:
+    """The end of what was written to a log from byte `start` on."""
+    try:
+        with log.open("rb") as stream:
+            size = stream.seek(0, os.SEEK_END)
+            stream.seek(max(start, size - _TAIL_CHARACTERS))
+            return stream.read().decode("utf-8", errors="replace").strip()
+    except OSError:
+        return ""

@@ -1,0 +1,167 @@
+"""The referee's end of one forked process that holds one arm's target."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from harness.timing.bench import Bench
+from harness.timing.measurement import MeasureJob, RefusalCause
+from harness.timing.wire import Channel, WorkerProtocolError, decode, encode
+
+if TYPE_CHECKING:
+    from harness.timing.fork_server import ForkServer
+
+_SMALL_FRAME = 1 << 16
+_MESSAGE_CHARACTERS = 2000
+
+Role = Literal["base", "candidate"]
+
+
+class ArmFailed(Exception):
+    """An arm did not do what it was asked. Whose fault that is depends on whose arm it is."""
+
+    def __init__(self, role: Role, cause: RefusalCause, message: str) -> None:
+        super().__init__(f"{role}: {cause}: {message}")
+        self.role = role
+        self.cause = cause
+        self.message = message
+
+
+@dataclass(frozen=True)
+class Timing:
+    """One timed request, in nanoseconds: the referee's clock around it, and what the worker says."""
+
+    parent_ns: int
+    worker_ns: int
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """The output of one call of the last sample, decoded, and its input as it is afterwards, still encoded."""
+
+    output: Any
+    input_packed: bytes
+
+
+class Session:
+    """A forked process that holds one arm's target. Every request raises `ArmFailed` when it goes wrong."""
+
+    def __init__(self, server: ForkServer, pid: int, channel: Channel, log_start: int) -> None:
+        self.role = server.role
+        self._server = server
+        self._pid = pid
+        self._channel = channel
+        self._log_start = log_start
+        self._closed = False
+
+    def set_up(self, bench: Bench, job: MeasureJob) -> None:
+        """Import the target.
+
+        Raises:
+            ArmFailed: `import_failed`, or what any request can end in.
+        """
+        setup: dict[str, Any] = {"root": str(self._server.tree), "api": job.api, "device": job.device, "mode": job.mode}
+        setup |= {"call": bench.call_source, "load": bench.load_source}
+        self._request(setup, job.protocol.patience_seconds, raised="import_failed")
+
+    def give(self, packed: list[bytes], seconds: float) -> None:
+        """Send a sample's inputs, one for each call; `confirm_given` reads the answer."""
+        self._begin(encode({"op": "inputs", "inputs": packed}), seconds)
+
+    def confirm_given(self, seconds: float) -> None:
+        """Wait until the inputs of `give` are where the calls will find them."""
+        self._finish(self._payload(seconds, _SMALL_FRAME), "call_raised")
+
+    def run(self, calls: int, seconds: float) -> Timing:
+        """Time `calls` calls over the inputs given before; none at all times the round trip."""
+        token = secrets.randbits(63)
+        payload = encode({"op": "run", "calls": calls, "token": token})
+        start = time.perf_counter_ns()
+        self._begin(payload, seconds)
+        answer = self._payload(seconds, _SMALL_FRAME)
+        parent_ns = time.perf_counter_ns() - start
+        reply = self._finish(answer, "call_raised")
+        worker_ns = reply.get("worker_ns")
+        if reply.get("token") != token or reply.get("calls") != calls or type(worker_ns) is not int:
+            raise ArmFailed(self.role, "protocol_violation", "a reply to another request than the one that was made")
+        return Timing(parent_ns, worker_ns)
+
+    def fetch(self, index: int, seconds: float) -> Fetched:
+        """Get one call's output of the last sample, and its input as it is now."""
+        reply = self._request({"op": "fetch", "index": index}, seconds)
+        output, given = reply.get("output"), reply.get("input")
+        if not isinstance(output, bytes) or not isinstance(given, bytes):
+            raise ArmFailed(self.role, "protocol_violation", "a reply without an output")
+        try:
+            return Fetched(decode(output), given)
+        except WorkerProtocolError as error:
+            raise ArmFailed(self.role, "protocol_violation", str(error)) from error
+
+    def profile(self, seconds: float) -> str:
+        """Run the calls given before under a profiler; the worker's own report."""
+        reply = self._request({"op": "profile"}, seconds)
+        return str(reply.get("report"))
+
+    def cpu_ns(self) -> int | None:
+        """CPU time of the whole process so far, read from outside it; None once it is gone.
+
+        `(~pid << 3) | 2` is Linux's clock id of another process, what clock_getcpuclockid(3) returns.
+        """
+        try:
+            return time.clock_gettime_ns((~self._pid << 3) | 2)
+        except OSError:
+            return None
+
+    def close(self) -> None:
+        """End the process. Does nothing the second time."""
+        if self._closed:
+            return
+        self._closed = True
+        self._channel.close()
+        self._server.end(self._pid)
+
+    def _request(self, message: dict[str, Any], seconds: float, raised: RefusalCause = "call_raised") -> dict[str, Any]:
+        self._begin(encode(message), seconds)
+        return self._finish(self._payload(seconds), raised)
+
+    def _begin(self, payload: bytes, seconds: float) -> None:
+        try:
+            self._channel.send_payload(payload, seconds)
+        except TimeoutError as error:
+            raise self._timed_out(seconds) from error
+        except OSError as error:
+            raise self._crashed() from error
+
+    def _payload(self, seconds: float, limit: int | None = None) -> bytearray:
+        try:
+            return self._channel.receive_payload(seconds, *([] if limit is None else [limit]))
+        except TimeoutError as error:
+            raise self._timed_out(seconds) from error
+        except (EOFError, OSError) as error:
+            raise self._crashed() from error
+        except WorkerProtocolError as error:
+            raise ArmFailed(self.role, "protocol_violation", str(error)) from error
+
+    def _finish(self, answer: bytearray, raised: RefusalCause) -> dict[str, Any]:
+        try:
+            reply = decode(answer)
+        except WorkerProtocolError as error:
+            raise ArmFailed(self.role, "protocol_violation", str(error)) from error
+        if not isinstance(reply, dict):
+            raise ArmFailed(self.role, "protocol_violation", "a reply that is no record")
+        if "raised" in reply:
+            raise ArmFailed(self.role, raised, str(reply["raised"])[-_MESSAGE_CHARACTERS:].strip())
+        return reply
+
+    def _timed_out(self, seconds: float) -> ArmFailed:
+        self.close()
+        return ArmFailed(self.role, "worker_timeout", f"no answer within {seconds:.1f} s")
+
+    def _crashed(self) -> ArmFailed:
+        self._closed = True
+        self._channel.close()
+        why = self._server.why_ended(self._pid, self._log_start)
+        return ArmFailed(self.role, "worker_crashed", f"the process {why}")
