@@ -14,8 +14,8 @@ from harness.errors import AdmissionError, BuildFailed
 from harness.events import AdmissionStep, Emit
 from harness.git import Repository
 from harness.task import DeviceChoice, LoadedTask
-from harness.timing.client import check_outputs, measure
-from harness.timing.measurement import MeasureJob, Measurement, Progress, Protocol, Refusal, WrongOutput
+from harness.timing.client import check_outputs, describe, measure
+from harness.timing.measurement import MeasureJob, Measurement, Progress, Protocol, Refusal, Workload, WrongOutput
 from harness.verdict import Device, NoiseFloor
 
 # Eight sessions are enough to see whether a machine can be measured on; `harness calibrate` is the long answer.
@@ -34,6 +34,7 @@ class Base:
         expected: ids of the tests that passed, public and hidden.
         noise: base against base, through the protocol that judges patches.
         machine: what it was measured on.
+        shown: the workloads an agent may see.
     """
 
     repository: Repository
@@ -42,6 +43,7 @@ class Base:
     expected: frozenset[str]
     noise: NoiseFloor
     machine: Device
+    shown: list[Workload]
 
 
 def now() -> str:
@@ -153,6 +155,7 @@ def admit(loaded: LoadedTask, repository: Repository, root: Path, scratch: Path,
         expected=tests.passed,
         noise=noise,
         machine=measured.device,
+        shown=describe(job.model_copy(update={"held_out": False})),
     )
 
 

@@ -19,7 +19,6 @@ from harness.journal import strict_json
 from harness.patch import SCRATCH, take_diff
 from harness.sandbox import NAME as SANDBOX
 from harness.store import AttemptFolder, RunFolder, write_atomic
-from harness.timing.bench import Workload
 from harness.timing.measurement import Progress
 from harness.verdict import Cost, Tokens, Verdict
 from harness.workbench import WorktreeBench
@@ -33,7 +32,6 @@ class Setup:
         judge: who judges.
         agent: who edits.
         repository: the sealed repository that agents' worktrees are linked to; not the judge's.
-        workloads: the shown workloads, for the prompt.
         folder: the run's folder.
         worktrees: where attempts' checkouts are made.
         keep_worktrees: whether they stay.
@@ -43,7 +41,6 @@ class Setup:
     judge: Judge
     agent: Agent
     repository: Repository
-    workloads: list[Workload]
     folder: RunFolder
     worktrees: Path
     keep_worktrees: bool
@@ -107,7 +104,7 @@ def render_prompt(setup: Setup) -> str:
         target_files=task.target_files,
         api=task.api,
         constraints=task.constraints,
-        workloads=[{"name": workload.name, "params": workload.params} for workload in setup.workloads],
+        workloads=[{"name": workload.name, "params": workload.params} for workload in setup.judge.base.shown],
         device=setup.judge.base.device,
         public_tests=task.tests.public,
         build=task.build,

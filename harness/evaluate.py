@@ -16,8 +16,8 @@ from harness.build import build
 from harness.correctness import require_all, run_tests
 from harness.errors import AttemptEnded, Incorrect, InfraFailed, InfrastructureError, Rejected, Status
 from harness.events import Phase
-from harness.patch import Patch, apply, hold_against_policy, take_diff
 from harness.journal import strict_json
+from harness.patch import Patch, apply, hold_against_policy, take_diff
 from harness.store import AttemptFolder, write_atomic
 from harness.task import LoadedTask
 from harness.timing.client import check_outputs, measure

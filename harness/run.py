@@ -7,7 +7,7 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 
@@ -21,9 +21,8 @@ from harness.events import AdmissionStep, Admitted, Emit, Event, RunFinished, Ru
 from harness.git import Repository
 from harness.journal import Journal
 from harness.source import seal
-from harness.store import RunFolder, create_run, new_run_name, storage_error
+from harness.store import RunFolder, create_run, storage_error
 from harness.task import LoadedTask, load_task
-from harness.timing.client import describe
 from harness.verdict import Verdict
 
 
@@ -103,11 +102,22 @@ class _Run:
     space: Path
     emit: Emit
     sealed: Repository
-    verdicts: list[Verdict]
+    verdicts: list[Verdict] = field(default_factory=list)
+    started: bool = False
+
+    def finish(self, *, interrupted: bool = False, error: str | None = None) -> None:
+        """Write the last event of a run that had a first."""
+        if self.started:
+            self.emit(
+                RunFinished(
+                    at=now(), run=self.folder.name, attempts=self.verdicts, interrupted=interrupted, error=error
+                )
+            )
 
     def admit(self, agent: Agent) -> Setup:
         """Announce the run, admit the base, and give what attempts share."""
         self.emit(_started(self, agent))
+        self.started = True
         seed = secrets.randbits(53) if self.options.seed is None else self.options.seed
         base = admit(self.loaded, self.sealed, self.space / "base", self.space / "scratch", seed, self.emit)
         self.emit(Admitted(at=now(), noise=base.noise, expected_tests=len(base.expected)))
@@ -116,7 +126,6 @@ class _Run:
             agent=agent,
             # Two repositories: agents' worktrees are linked to one of them, and only the other one is believed.
             repository=self.sealed.copy(self.space / "agents.git"),
-            workloads=[each for each in describe(self.loaded.bench_file, base.device) if not each.held_out],
             folder=self.folder,
             worktrees=self.space,
             keep_worktrees=self.options.keep_worktrees,
@@ -129,26 +138,28 @@ def _run(options: RunOptions, emit: Emit) -> Iterator[_Run]:
     """A run's frame: folders and journal before, the last event and a clean house after, whatever happens."""
     loaded = load_task(options.task)
     _require_writable(options.worktrees)
-    with _workspace(options, loaded.task.name) as space, _terminable():
-        sealed = seal(loaded, space / "judge.git")
-        folder = create_run(loaded.task.name, options.out)
-        verdicts: list[Verdict] = []
+    folder = create_run(loaded.task.name, options.out)
+    with _unless_empty(folder), _workspace(options, folder.name) as space, _terminable():
+        run = _Run(options, loaded, folder, space, emit, seal(loaded, space / "judge.git"))
         with Journal(folder.journal) as journal:
-            send = _both(journal, emit)
+            run.emit = _both(journal, emit)
             try:
-                yield _Run(options, loaded, folder, space, send, sealed, verdicts)
+                yield run
             except KeyboardInterrupt as stop:
-                send(RunFinished(at=now(), run=folder.name, attempts=verdicts, interrupted=True))
-                raise Interrupted(_kept(folder, verdicts)) from stop
+                run.finish(interrupted=True)
+                raise Interrupted(_kept(run)) from stop
             except HarnessError as error:
-                send(RunFinished(at=now(), run=folder.name, attempts=verdicts, error=str(error)))
+                run.finish(error=str(error))
                 raise
-            send(RunFinished(at=now(), run=folder.name, attempts=verdicts))
+            run.finish()
 
 
-def _kept(folder: RunFolder, verdicts: list[Verdict]) -> str:
-    attempts = "1 finished attempt" if len(verdicts) == 1 else f"{len(verdicts)} finished attempts"
-    return f"Interrupted. Kept: {folder.path} with {attempts}; no process and no worktree is left."
+def _kept(run: _Run) -> str:
+    if not run.started:
+        return "Interrupted before anything was run; nothing is left."
+    count = len(run.verdicts)
+    attempts = "1 finished attempt" if count == 1 else f"{count} finished attempts"
+    return f"Interrupted. Kept: {run.folder.path} with {attempts}; no process and no worktree is left."
 
 
 def _started(run: _Run, agent: Agent) -> RunStarted:
@@ -193,9 +204,19 @@ def _require_writable(worktrees: Path) -> None:
 
 
 @contextmanager
-def _workspace(options: RunOptions, task: str) -> Iterator[Path]:
+def _unless_empty(folder: RunFolder) -> Iterator[None]:
+    """A run that ended before its first event leaves no folder to puzzle over."""
+    try:
+        yield
+    finally:
+        if not folder.journal.exists() or folder.journal.stat().st_size == 0:
+            worktree.remove_folder(folder.path)
+
+
+@contextmanager
+def _workspace(options: RunOptions, run: str) -> Iterator[Path]:
     """The run's folder for checkouts, gone at the end unless it was asked to stay."""
-    space = (options.worktrees / new_run_name(task, options.worktrees)).resolve()
+    space = (options.worktrees / run).resolve()
     try:
         space.mkdir(parents=True)
     except OSError as error:

@@ -20,7 +20,7 @@ from harness.patch import matches, take_diff
 from harness.sandbox import scrubbed_environment
 from harness.task import LoadedTask
 from harness.timing.client import check_outputs, measure, profile
-from harness.timing.measurement import MeasureJob, Measurement, Progress, Protocol, Refusal, WrongOutput
+from harness.timing.measurement import MeasureJob, Measurement, Progress, Protocol, Refusal
 
 ADVISORY = Protocol(looks=[6], alpha=0.05)
 OUTPUT_BYTES = 20_000
@@ -92,7 +92,7 @@ class WorktreeBench:
     def profile(self) -> str:
         """Where the time of the bench's calls goes, on the worktree."""
         result = profile(self._job(self._fresh("profile")))
-        return explain(result) if isinstance(result, (Refusal, WrongOutput)) else result
+        return explain(result) if isinstance(result, Refusal) else result
 
     def _warnings(self) -> list[str]:
         """What would get the tree rejected as it stands."""
