@@ -128,11 +128,8 @@ class ForkServer:
     def close(self) -> None:
         """End the server and remove the arm's folder."""
         self._control.close()
-        try:
-            self._process.wait(timeout=1.0)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        self._process.kill()
+        self._process.wait()
         shutil.rmtree(self._home, ignore_errors=True)
 
     def _read_reply(self, seconds: float) -> int:

@@ -261,7 +261,11 @@ def _function(source: str, name: str) -> Callable[..., Any]:
 
 
 def _explain(error: BaseException) -> str:
-    return "".join(traceback.format_exception(error))[-_TRACE_CHARACTERS:]
+    """The traceback without this file's frames: they are the same every time, and nobody's mistake."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_frame.f_code.co_filename == __file__:
+        trace = trace.tb_next
+    return "".join(traceback.format_exception(type(error), error, trace))[-_TRACE_CHARACTERS:]
 
 
 if __name__ == "__main__":

@@ -1,0 +1,285 @@
+"""Candidates that crash, hang, lie or cheat: none of them wins, and each is told apart."""
+
+import json
+import os
+import py_compile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+from toy_task import HONEST, QUICK, Toy
+
+from harness.timing.client import check_outputs, measure
+from harness.timing.measurement import Measurement, Progress, Refusal, WrongOutput
+
+Ignore = Callable[[Progress], None]
+
+
+@pytest.mark.parametrize(
+    ("source", "cause", "message"),
+    [
+        ("import sys; sys.exit(0)", "import_failed", "SystemExit: 0"),
+        ("import os; os._exit(0)", "worker_crashed", "ended with exit code 0"),
+        ("import os; os.write(2, b'last words'); os._exit(3)", "worker_crashed", "exit code 3\nlast words"),
+        ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", "worker_crashed", "killed by SIGKILL"),
+        ("import ctypes; ctypes.string_at(0)", "worker_crashed", "SIGSEGV"),
+        ("def squares(values): raise SystemExit(0)", "call_raised", "SystemExit: 0"),
+        ("def squares(values): return squares", "call_raised", "cannot send a builtins.function"),
+        ("def squares(values):\n    while True: pass", "worker_timeout", "no answer within"),
+        ("import time; time.sleep(1000)", "worker_timeout", "no answer within"),
+        (
+            "import os\nfor fd in range(3, 60):\n  try: os.write(fd, b'garbage' * 9)\n  except OSError: pass",
+            "protocol_violation",
+            "a frame of",
+        ),
+        (
+            "import os\nfor fd in range(3, 60):\n  try: os.close(fd)\n  except OSError: pass",
+            "worker_crashed",
+            "ended with exit code",
+        ),
+    ],
+)
+def test_a_candidate_that_fails_is_told_how(toy: Toy, source: str, cause: str, message: str) -> None:
+    protocol = QUICK.model_copy(update={"patience_seconds": 0.7})
+    found = check_outputs(toy.job(source + "\n", protocol=protocol))
+    assert isinstance(found, Refusal)
+    assert found.cause == cause
+    assert message in found.message
+    assert found.status == ("rejected" if cause == "protocol_violation" else "incorrect")
+    assert psutil.Process().children(recursive=True) == []
+
+
+def test_a_crash_in_the_middle_of_timing_is_the_candidates(toy: Toy, ignore: Ignore) -> None:
+    source = HONEST + "\nimport os\nseen = []\nright = squares\ndef squares(values):\n    seen.append(1)\n"
+    source += "    return right(values) if len(seen) < 60 else os._exit(5)\n"
+    found = measure(toy.job(source), ignore)
+    assert isinstance(found, Refusal)
+    assert found.cause == "worker_crashed"
+    assert found.workload in ("short", "secret")
+
+
+NO_GAIN = {
+    "prints": HONEST.replace("total = 0", "total = 0; print('{\"measurement\": {}}', flush=True)"),
+    "stops the worker's clocks": """
+        import time
+        for name in ("perf_counter", "perf_counter_ns", "time", "time_ns", "monotonic", "monotonic_ns"):
+            setattr(time, name, lambda: 0)
+        def squares(values):
+            return [sum(value * value for value in values)]
+        """,
+    "remembers by content": """
+        memory = {}
+        def squares(values):
+            key = tuple(values)
+            if key not in memory:
+                memory[key] = [sum(value * value for value in values)]
+            return memory[key]
+        """,
+    "slows empty requests down": """
+        import sys, time
+        def squares(values):
+            frame = sys._getframe()
+            while "request" not in frame.f_locals:
+                frame = frame.f_back
+            session = frame.f_locals["self"]
+            runner = session.runner
+            if not hasattr(runner, "slow"):
+                def slow(call, target, inputs, outputs, synchronise):
+                    if not inputs:
+                        time.sleep(0.001)
+                    return runner(call, target, inputs, outputs, synchronise)
+                slow.slow = True
+                session.runner = slow
+            return [sum(value * value for value in values)]
+        """,
+}
+
+
+@pytest.mark.parametrize("source", NO_GAIN.values(), ids=NO_GAIN.keys())
+def test_a_trick_gains_nothing(toy: Toy, ignore: Ignore, source: str) -> None:
+    base = "def squares(values):\n    return [sum(value * value for value in values)]\n"
+    found = measure(toy.job(source, base), ignore)
+    assert isinstance(found, Measurement)
+    assert found.speedup.low < 1.2
+
+
+CAUGHT = {
+    "remembers by length": (
+        WrongOutput,
+        """
+        memory = {}
+        def squares(values):
+            return memory.setdefault(len(values), [sum(value * value for value in values)])
+        """,
+    ),
+    "answers from one buffer": (
+        WrongOutput,
+        """
+        buffer = [0]
+        def squares(values):
+            buffer[0] = sum(value * value for value in values)
+            return buffer
+        """,
+    ),
+    "changes its inputs": (WrongOutput, HONEST.replace("return [total]", "values.append(0)\n    return [total]")),
+    "says it took no time": (
+        Refusal,
+        """
+        import sys
+        def squares(values):
+            frame = sys._getframe()
+            while "perf_counter_ns" not in frame.f_globals:
+                frame = frame.f_back
+            frame.f_globals["perf_counter_ns"] = lambda: 0
+            return [sum(value * value for value in values)]
+        """,
+    ),
+    "replies before it has worked": (
+        Refusal,
+        """
+        import sys
+        class Muted:
+            def __init__(self, channel):
+                self.channel = channel
+            def send(self, reply):
+                pass
+            def receive(self):
+                session.channel = self.channel
+                return self.channel.receive()
+        session = None
+        def squares(values):
+            global session
+            frame = sys._getframe()
+            while "request" not in frame.f_locals:
+                frame = frame.f_back
+            request = frame.f_locals["request"]
+            session = frame.f_locals["self"]
+            if not isinstance(session.channel, Muted):
+                session.channel.send({"token": request["token"], "calls": request["calls"], "worker_ns": 1000})
+                session.channel = Muted(session.channel)
+            return [sum(value * value for value in values)]
+        """,
+    ),
+}
+
+
+@pytest.mark.parametrize(("kind", "source"), CAUGHT.values(), ids=CAUGHT.keys())
+def test_a_cheat_is_caught(toy: Toy, ignore: Ignore, kind: type, source: str) -> None:
+    found = measure(toy.job(source), ignore)
+    assert isinstance(found, kind), found
+    if isinstance(found, Refusal):
+        assert found.status == "rejected"
+
+
+DEFERRED = """
+import hashlib, sys, threading
+threads = []
+def work(values, result):
+    hashlib.pbkdf2_hmac("sha256", b"x", b"y", 2000)
+    result.append(sum(value * value for value in values))
+def squares(values):
+    frame = sys._getframe()
+    while "request" not in frame.f_locals:
+        frame = frame.f_back
+    session = frame.f_locals["self"]
+    if not threads:
+        answer = session._answer
+        def wait_and_answer(request, *rest):
+            if request["op"] == "fetch":
+                for thread in threads:
+                    thread.join()
+            return answer(request, *rest)
+        session._answer = wait_and_answer
+    result = []
+    threads.append(threading.Thread(target=work, args=(values, result)))
+    threads[-1].start()
+    return result
+"""
+
+
+def test_work_put_off_until_after_the_clock_is_seen_from_outside(toy: Toy, ignore: Ignore) -> None:
+    base = "import hashlib\n" + HONEST.replace(
+        "total = 0", "hashlib.pbkdf2_hmac('sha256', b'x', b'y', 2000); total = 0"
+    )
+    found = measure(toy.job(DEFERRED, "import hashlib\n" + base, held_out=False), ignore)
+    assert isinstance(found, Refusal), found
+    assert (found.cause, found.status) == ("background_work", "rejected")
+
+
+def test_daemons_end_with_their_session(toy: Toy) -> None:
+    pids = toy.folder / "pids"
+    source = f"""
+import os, time
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0:
+        with open({str(pids)!r}, "a") as file:
+            file.write(str(os.getpid()) + " ")
+        time.sleep(1000)
+    os._exit(0)
+while not os.path.exists({str(pids)!r}):
+    time.sleep(0.001)
+"""
+    assert check_outputs(toy.job(source + HONEST)) is None
+    for pid in map(int, pids.read_text().split()):
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
+
+
+def test_a_worker_is_told_nothing(toy: Toy, ignore: Ignore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-secret")
+    monkeypatch.setenv("HARNESS_RUN", "run-7")
+    dump = """
+import gc, json, os, sys
+def told():
+    names = [name for each in gc.get_objects() if isinstance(each, dict) for name in each if isinstance(name, str)]
+    return {{"argv": sys.orig_argv, "env": dict(os.environ), "cwd": os.getcwd(), "file": __file__, "path": sys.path,
+             "bench": [n for n in names if n in ("make_inputs", "random_workload", "check")],
+             "modules": [n for n in sys.modules if n.startswith(("harness", "_bench"))]}}
+with open({path!r}, "w") as file:
+    json.dump(told(), file)
+"""
+    arms = {name: str(toy.folder / f"{name}.json") for name in ("base", "candidate")}
+    sources = {name: dump.format(path=path) + HONEST for name, path in arms.items()}
+    assert isinstance(measure(toy.job(sources["candidate"], sources["base"], held_out=False), ignore), Measurement)
+    base, candidate = (json.loads(Path(path).read_text()) for path in arms.values())
+    assert candidate["bench"] == candidate["modules"] == []
+    assert "secret" not in json.dumps(candidate)
+    assert "run-7" not in json.dumps(candidate)
+    assert str(toy.bench) not in json.dumps(candidate)
+    # All that differs is a random folder of the same length, and the number of a socket.
+    folders = [Path(each["env"]["HOME"]).parent for each in (base, candidate)]
+    assert len(str(folders[0])) == len(str(folders[1]))
+    same = [json.dumps(each).replace(folder.name, "X") for each, folder in zip((base, candidate), folders, strict=True)]
+    numbers = [str(each["argv"][-1]) for each in (base, candidate)]
+    assert same[0].replace(f'"{numbers[0]}"', '"N"') == same[1].replace(f'"{numbers[1]}"', '"N"')
+
+
+def test_bytecode_in_the_tree_has_no_say(toy: Toy) -> None:
+    job = toy.job(HONEST)
+    source = Path(job.candidate_root) / "toy" / "__init__.py"
+    times = source.stat()
+    right = source.read_text()
+    source.write_text(right.replace("total += value * value", "total += value + value"))
+    os.utime(source, ns=(times.st_atime_ns, times.st_mtime_ns))
+    py_compile.compile(str(source), doraise=True)
+    source.write_text(right)
+    os.utime(source, ns=(times.st_atime_ns, times.st_mtime_ns))
+    assert check_outputs(job) is None
+
+
+def test_nothing_is_written_into_the_tree(toy: Toy) -> None:
+    job = toy.job(HONEST)
+    assert check_outputs(job) is None
+    assert [each.name for each in Path(job.candidate_root).rglob("*")] == ["toy", "__init__.py"]
+
+
+def test_a_hang_is_ended_soon(toy: Toy, ignore: Ignore) -> None:
+    start = time.monotonic()
+    protocol = QUICK.model_copy(update={"patience_seconds": 1.0})
+    found = measure(toy.job("import time\ndef squares(values): time.sleep(100)\n", protocol=protocol), ignore)
+    assert isinstance(found, Refusal)
+    assert (found.cause, found.workload) == ("worker_timeout", "short")
+    assert time.monotonic() - start < 10
