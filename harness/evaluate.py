@@ -202,11 +202,11 @@ def conclude(
     worst = min(published.workloads, key=lambda result: result.speedup.estimate)
     if confirmed is not None and speedup.low > 1 + min_effect:
         tail = f"; slowest workload {worst.name} at {worst.speedup.estimate:.2f}x"
-        return "faster", None, f"Faster by {interval}, confirmed in fresh processes{tail}."
+        return "faster", None, f"{interval} as fast as the base, confirmed in fresh processes{tail}."
     if confirmed is not None:
         return "same", "not_confirmed", f"A first look said faster; measured once more it is {interval}."
     if speedup.high < 1 - min_effect:
-        return "slower", None, f"Slower: {interval}."
+        return "slower", None, f"{interval} as fast as the base: slower."
     return (
         "same",
         "within_noise",
