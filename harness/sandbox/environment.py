@@ -1,8 +1,6 @@
-"""What a command of the target's side may see: today a scrubbed environment and a process group of its own.
+"""The environment of a command of the target's side: nothing inherited but what is named here.
 
-The environment carries no key, no harness variable and no path but the checkout and a private scratch
-folder, and it is the same for base and candidate. `NAME` goes into every verdict, so a reader knows what
-held: `none` means that the processes were separate but not confined.
+It is the same for base and candidate.
 """
 
 from __future__ import annotations
@@ -10,8 +8,6 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-
-NAME = "none"
 
 
 def scrubbed_environment(checkout: Path, scratch: Path) -> dict[str, str]:

@@ -1,0 +1,29 @@
+"""What a command of the target's side may see and touch.
+
+Two halves: a scrubbed environment, which carries no key, no harness variable and no path but the checkout and
+a private scratch folder; and a sandbox, an argument prefix that confines files, processes, network and use of the
+machine. `docs/sandbox.md` says what holds under which.
+"""
+
+from harness.sandbox.choose import NoSandbox, Wanted, choose_sandbox, working_sandboxes
+from harness.sandbox.confinement import Confinement, ResourceLimits, Sandbox, SandboxUnavailable
+from harness.sandbox.environment import scrubbed_environment
+from harness.sandbox.processes import harden_self, host_pid
+
+# What holds where no sandbox was put before a command.
+NAME = "none"
+
+__all__ = [
+    "NAME",
+    "Confinement",
+    "NoSandbox",
+    "ResourceLimits",
+    "Sandbox",
+    "SandboxUnavailable",
+    "Wanted",
+    "choose_sandbox",
+    "harden_self",
+    "host_pid",
+    "scrubbed_environment",
+    "working_sandboxes",
+]
