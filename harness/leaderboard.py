@@ -20,7 +20,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from statistics import NormalDist, fmean, stdev
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from harness.text import amount, interval_text, markdown_cell, safe, speedup_text
 from harness.verdict import Interval, Record, Verdict
@@ -260,15 +260,16 @@ def board_table(board: Board) -> Table:
     table = Table(
         title=title, title_justify="left", caption=NOTE, caption_justify="left", box=box.SIMPLE_HEAD, padding=0
     )
-    for heading in ("#", "agent", "faster", "rate", "geo. mean", "of correct", "best", "infra", "cost"):
-        table.add_column(heading, justify="left" if heading == "agent" else "right", overflow="fold")
+    for heading in ("#", "agent", "faster", "geo. mean", "of correct", "best", "infra", "cost"):
+        justify: Literal["left", "right"] = "left" if heading == "agent" else "right"
+        # Only names fold: a folded interval is hard to read.
+        table.add_column(heading, justify=justify, overflow="fold", no_wrap=heading != "agent")
     for row in board.rows:
         cells = dict(zip(HEADINGS, _cells(row), strict=True))
         table.add_row(
             cells["#"],
             safe(f"{row.agent} {row.model or ''}"),
-            f"{row.faster}/{row.attempts}",
-            safe(cells["faster rate"]),
+            safe(f"{row.faster}/{row.attempts} {cells['faster rate'].partition(' ')[2]}"),
             safe(cells["geo. mean"]),
             cells["mean of correct"],
             safe(cells["best"]),
