@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from conftest import TinyTask
+from tiny_task import TinyTask
 
 from harness.correctness import TestReport, require_all, run_tests
 from harness.errors import Incorrect

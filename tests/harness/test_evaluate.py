@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from conftest import TinyTask
+from tiny_task import TinyTask
 
 from harness.admission import Base, admit
 from harness.evaluate import Judge, Judgement

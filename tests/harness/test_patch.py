@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import TinyTask
+from tiny_task import TinyTask
 
 from harness import worktree
 from harness.errors import NoPatch, Rejected

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from conftest import TinyTask
+from tiny_task import TinyTask
 
 from harness.errors import AdmissionError, HarnessError, StorageError, TaskError, UsageError
 from harness.events import Event

@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import TinyTask
+from tiny_task import TinyTask
 
 from harness.errors import TaskError
 from harness.git import Repository
