@@ -47,6 +47,8 @@ target_files: [tiny/core.py]
 bench: bench.py
 tests: {public: ["python -m pytest -q tests"], hidden: hidden_tests}
 api: tiny
+# Wide: these tests are about ends, and run on machines that are busy with others.
+min_effect: 0.2
 recorded: recorded.jsonl
 limits: {steps: 20, seconds: 120}
 """

@@ -170,7 +170,7 @@ class Session:
             return {"output": output, "input": self.wire.encode(self.inputs[index])}
         raise ValueError(f"unknown operation {operation!r}")
 
-    def _run_all(self, call: Callable[..., Any], target: Any) -> Callable[[], int]:
+    def _run_all(self, call: Callable[..., Any], target: Any) -> Callable[[], int]:  # noqa: ANN401 - any package
         return lambda: self.runner(call, target, self.inputs, self.outputs, self.synchronise)
 
     def _on_device(self, value: Tree) -> Tree:

@@ -60,7 +60,7 @@ def test_every_test_of_the_base_must_pass(tiny: TinyTask, tmp_path: Path, old: s
 
 
 def test_a_command_that_is_not_pytest_counts_by_its_exit_code(tiny: TinyTask, tmp_path: Path) -> None:
-    tiny.edit_task('["python -m pytest -q tests"]', '["python -c \'import tiny; assert tiny.total([2]) == 5\'"]')
+    tiny.edit_task('["python -m pytest -q tests"]', "[\"python -c 'import tiny; assert tiny.total([2]) == 5'\"]")
     report = report_of(tiny, tmp_path, hidden=False)
     with pytest.raises(Incorrect) as end:
         require_all(frozenset(), report)

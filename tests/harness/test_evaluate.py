@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tiny_task import TinyTask
+from tiny_task import TinyTask, make_tiny_task
 
 from harness.admission import Base, admit
 from harness.evaluate import Judge, Judgement
@@ -14,10 +16,13 @@ from harness.store import AttemptFolder
 from harness.task import load_task
 
 
-@pytest.fixture
-def base(tiny: TinyTask, tmp_path: Path) -> Base:
-    loaded = load_task(str(tiny.file))
-    return admit(loaded, seal(loaded, tmp_path / "judge.git"), tmp_path / "base", tmp_path / "scratch", 1, lambda _: None)
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Base:
+    """The tiny task's base, admitted once; it has the same files wherever it is."""
+    folder = tmp_path_factory.mktemp("admitted")
+    loaded = load_task(str(make_tiny_task(folder / "task").file))
+    sealed = seal(loaded, folder / "judge.git")
+    return admit(loaded, sealed, folder / "base", folder / "scratch", 1, lambda _: None)
 
 
 def judged(tiny: TinyTask, base: Base, tmp_path: Path, patch: bytes) -> Judgement:
@@ -97,7 +102,9 @@ def test_what_is_not_a_patch_at_all_is_rejected(tiny: TinyTask, base: Base, tmp_
 
 
 def test_a_base_that_changed_meanwhile_is_our_failure(tiny: TinyTask, base: Base, tmp_path: Path) -> None:
-    core = base.root / "tiny" / "core.py"
+    changed = tmp_path / "base"
+    shutil.copytree(base.root, changed)
+    core = changed / "tiny" / "core.py"
     core.write_text(core.read_text().replace("range(20)", "range(2000)"))
-    judgement = judged(tiny, base, tmp_path, tiny.patch("range(20)", "range(1)"))
+    judgement = judged(tiny, replace(base, root=changed), tmp_path, tiny.patch("range(20)", "range(1)"))
     assert (judgement.status, judgement.cause) == ("infra_failed", "base_changed")
