@@ -108,8 +108,16 @@ def _read_junit(xml: Path, into: ET.Element) -> dict[str, str | None]:
             if problem is None:
                 found.setdefault(name, None)
             else:
-                found[name] = (problem.get("message") or "failed").strip().splitlines()[0][:300]
+                found[name] = _first_words(problem)
     return found
+
+
+def _first_words(problem: ET.Element) -> str:
+    """What went wrong, in a line. A module that does not import says only `collection failure` up front."""
+    message = (problem.get("message") or "").strip().splitlines()
+    text = (problem.text or "").strip().splitlines()
+    line = message[0] if message and message[0] != "collection failure" else text[-1] if text else "failed"
+    return line.strip()[:300]
 
 
 def require_all(expected: frozenset[str], report: TestReport) -> None:
