@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
 
 from harness.build import build
 from harness.correctness import run_tests
 from harness.errors import AdmissionError, BuildFailed
-from harness.events import AdmissionStep, Emit
+from harness.events import AdmissionStep, Emit, Step
 from harness.git import Repository
+from harness.known_effect import require_known_effect
 from harness.task import DeviceChoice, LoadedTask
 from harness.timing.client import check_outputs, describe, measure
 from harness.timing.measurement import MeasureJob, Measurement, Progress, Protocol, Refusal, Workload, WrongOutput
@@ -104,7 +105,8 @@ def admit(loaded: LoadedTask, repository: Repository, root: Path, scratch: Path,
 
     Raises:
         TaskError: the bench does not import or lacks a function.
-        AdmissionError: the base does not build, fails a test, gives a wrong output or cannot be timed.
+        AdmissionError: the base does not build, fails a test, gives a wrong output, cannot be timed, or does not
+            come out slower where it was made slower.
     """
     report = _Reporter(emit)
     device = resolve_device(loaded.task.metric.device)
@@ -114,9 +116,7 @@ def admit(loaded: LoadedTask, repository: Repository, root: Path, scratch: Path,
     try:
         build(loaded.task.build, root, scratch / "build", scratch / "base-build.log")
     except BuildFailed as error:
-        raise AdmissionError(
-            f"The base does not build: {error.message}", remedy="Mend it, or `build` in the task."
-        ) from error
+        raise AdmissionError(f"The base does not build: {error.message}", remedy=_remedy(error.message)) from error
     report.passed("build", f"{len(loaded.task.build)} commands" if loaded.task.build else "nothing to build")
 
     report.started("tests")
@@ -148,6 +148,10 @@ def admit(loaded: LoadedTask, repository: Repository, root: Path, scratch: Path,
     noise = NoiseFloor(speedup=measured.speedup, sessions=measured.sessions)
     low, high = noise.speedup.low, noise.speedup.high
     report.passed("noise", f"base against itself: {noise.speedup.estimate:.3f}x [{low:.3f}, {high:.3f}]")
+
+    report.started("known_effect")
+    injected = job.model_copy(update={"seed": seed + 2, "scratch": str(scratch / "known-effect")})
+    report.passed("known_effect", require_known_effect(injected, report.progress("known_effect")))
     return Base(
         repository=repository,
         root=root,
@@ -157,6 +161,16 @@ def admit(loaded: LoadedTask, repository: Repository, root: Path, scratch: Path,
         machine=measured.device,
         shown=describe(job.model_copy(update={"held_out": False})),
     )
+
+
+def _remedy(build_output: str) -> str:
+    """What to do about a base that does not build: the commonest lack has a name."""
+    if re.search(r"Python\.h: No such file", build_output):
+        return "Python's headers are missing: install python3-dev (Debian, Ubuntu) or python3-devel (Fedora)."
+    compiler = r"\b(g\+\+|c\+\+|gcc|cc|clang|clang\+\+|nvcc)\b['\"]?( failed)?: (No such file|(command )?not found)"
+    if re.search(compiler, build_output) or "unable to execute" in build_output:
+        return "A compiler is missing: install one (apt install g++, dnf install gcc-c++), or name it in CC and CXX."
+    return "Mend it, or `build` in the task."
 
 
 def explain(problem: WrongOutput | Refusal) -> str:
@@ -173,13 +187,13 @@ class _Reporter:
     def __init__(self, emit: Emit) -> None:
         self._emit = emit
 
-    def started(self, step: Literal["seal", "build", "tests", "noise"]) -> None:
+    def started(self, step: Step) -> None:
         self._emit(AdmissionStep(at=now(), step=step, state="started"))
 
-    def passed(self, step: Literal["seal", "build", "tests", "noise"], detail: str) -> None:
+    def passed(self, step: Step, detail: str) -> None:
         self._emit(AdmissionStep(at=now(), step=step, state="passed", detail=detail))
 
-    def progress(self, step: Literal["seal", "build", "tests", "noise"]) -> Callable[[Progress], None]:
+    def progress(self, step: Step) -> Callable[[Progress], None]:
         def send(progress: Progress) -> None:
             self._emit(AdmissionStep(at=now(), step=step, state="started", progress=progress))
 

@@ -96,7 +96,7 @@ def describe(event: Event) -> str:  # noqa: PLR0911 - one return for each kind o
     if isinstance(event, AdmissionStep):
         detail = progress_text(event.progress) if event.progress else shortened(event.detail, DETAIL_WIDTH)
         state = "" if event.progress and event.state == "started" else f" {event.state}"
-        return f"base: {event.step}{state}{f': {detail}' if detail else ''}"
+        return f"base: {event.step.replace('_', ' ')}{state}{f': {detail}' if detail else ''}"
     if isinstance(event, Admitted):
         noise = interval_text(event.noise.speedup)
         return f"base: admitted, {event.expected_tests} tests, base against itself {noise}"
@@ -137,7 +137,7 @@ class _Track:
         if self.now:
             self.past.append(f"{self.now} ({self.steps} steps)" if self.now == "agent" else self.now)
         self.now, self.detail = phase, ""
-        self.timing = phase in ("timing", "confirmation", "noise")
+        self.timing = phase in ("timing", "confirmation", "noise", "known_effect")
 
 
 class LiveDisplay:

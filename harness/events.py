@@ -14,6 +14,7 @@ from pydantic import Field, TypeAdapter
 from harness.timing.measurement import Progress
 from harness.verdict import NoiseFloor, Record, Verdict
 
+Step = Literal["seal", "build", "tests", "noise", "known_effect"]
 Phase = Literal["worktree", "agent", "diff", "policy", "build", "tests", "timing", "confirmation"]
 
 
@@ -35,11 +36,11 @@ class RunStarted(Record):
 
 
 class AdmissionStep(Record):
-    """One check of the base before any attempt: it builds, its tests pass, it can be timed."""
+    """One check of the base before any attempt: it builds, its tests pass, it can be timed, a slowdown is seen."""
 
     event: Literal["admission_step"] = "admission_step"
     at: str
-    step: Literal["seal", "build", "tests", "noise"]
+    step: Step
     state: Literal["started", "passed"]
     detail: str = ""
     progress: Progress | None = None

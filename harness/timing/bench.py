@@ -54,6 +54,13 @@ class Bench:
     load_source: str | None
     preload: tuple[str, ...]
 
+    def repeated_call_source(self, repeats: int) -> str:
+        """Source of a `call` that does the bench's own `repeats` times over on the same inputs; the last result."""
+        if repeats == 1:
+            return self.call_source
+        again = f"def call(target, inputs):\n    for _ in range({repeats - 1}):\n        _once(target, inputs)\n"
+        return f"{self.call_source}\n_once = call\n\n{again}    return _once(target, inputs)\n"
+
     def listed(self, device: str, *, held_out: bool) -> list[Workload]:
         """The workloads for a device, without the held-out ones unless asked for.
 

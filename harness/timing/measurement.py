@@ -69,7 +69,8 @@ class MeasureJob(Record):
     `base_root` and `candidate_root` are checkouts; equal paths make an A/A measurement. `seed` is the
     parent's secret: inputs are made from it, and it never reaches a worker. `scratch` is a folder for what
     workers write (home, temporary files, caches, standard error); it is made if it is not there, and what a
-    measurement puts into it is removed when it ends.
+    measurement puts into it is removed when it ends. `candidate_repeats` makes the candidate's arm do every call so
+    many times over: a slowdown of known size, to see whether it comes back (`harness.known_effect`).
     """
 
     bench_file: str
@@ -82,6 +83,7 @@ class MeasureJob(Record):
     seed: int
     protocol: Protocol
     scratch: str
+    candidate_repeats: int = Field(default=1, ge=1)
 
 
 class RefereeRequest(Record):

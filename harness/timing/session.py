@@ -64,7 +64,8 @@ class Session:
             ArmFailed: `import_failed`, or what any request can end in.
         """
         setup: dict[str, Any] = {"root": str(self._server.tree), "api": job.api, "device": job.device, "mode": job.mode}
-        setup |= {"call": bench.call_source, "load": bench.load_source}
+        repeats = job.candidate_repeats if self.role == "candidate" else 1
+        setup |= {"call": bench.repeated_call_source(repeats), "load": bench.load_source}
         self._request(setup, job.protocol.patience_seconds, raised="import_failed")
 
     def give(self, packed: list[bytes], seconds: float) -> None:
