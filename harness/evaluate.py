@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.admission import RANDOM_CASES, Base, explain, job_for
+from harness.artefacts import refuse_unseen_files, require_in_effect
 from harness.build import build
 from harness.correctness import require_all, run_tests
 from harness.errors import AttemptEnded, Incorrect, InfraFailed, InfrastructureError, Rejected, Status
@@ -89,10 +90,12 @@ class Judge:
         on_phase("policy")
         patch = self._apply_whole(patch_file, checkout)
         judgement.patch = stats(patch, folder)
+        refuse_unseen_files(self.base.repository, checkout)
         hold_against_policy(patch, task.target_files)
 
         on_phase("build")
         build(task.build, checkout, scratch / "build", folder.build_log)
+        require_in_effect(self.base.repository, task.build, self.base.root, checkout, patch, scratch)
 
         on_phase("tests")
         report = run_tests(self.loaded, checkout, scratch / "tests", folder.tests, hidden=True)
