@@ -138,12 +138,11 @@ class Field:
 
     def harness_state(self) -> tuple[object, ...]:
         pid = self.harness.pid
-        return (
-            self.harness.poll(),
-            os.getpriority(os.PRIO_PROCESS, pid),
-            os.sched_getaffinity(pid),
-            Path(f"/proc/{pid}/limits").read_text(),
-        )
+        try:
+            limits = Path(f"/proc/{pid}/limits").read_text()
+            return os.getpriority(os.PRIO_PROCESS, pid), os.sched_getaffinity(pid), limits, self.harness.poll()
+        except OSError:
+            return ("gone",)
 
 
 def plant(root: Path) -> None:

@@ -34,15 +34,12 @@ def python(code: str) -> str:
     return f"{PYTHON} -c {shlex.quote(code)}"
 
 
-def test_torch_computes_on_threads(ground: Field, sandbox: Sandbox) -> None:
-    code = "import torch; torch.set_num_threads(2); x = torch.randn(700, 700); print((x @ x).shape, torch.get_num_threads())"
-    works(ground, sandbox, python(code), "torch.Size([700, 700]) 2")
-
-
-def test_triton_is_interpreted(ground: Field, sandbox: Sandbox) -> None:
-    pytest.importorskip("triton")
+def test_torch_computes_on_threads_and_triton_is_interpreted(ground: Field, sandbox: Sandbox) -> None:
     (ground.worktree / "kernel.py").write_text(
         "import torch, triton, triton.language as tl\n"
+        "torch.set_num_threads(2)\n"
+        "x = torch.randn(700, 700)\n"
+        "print((x @ x).shape)\n"
         "@triton.jit\n"
         "def double(x, y, n: tl.constexpr):\n"
         "    i = tl.arange(0, n)\n"
@@ -51,7 +48,7 @@ def test_triton_is_interpreted(ground: Field, sandbox: Sandbox) -> None:
         "double[(1,)](x, y, 16)\n"
         "print(y.sum().item())\n"
     )
-    works(ground, sandbox, f"TRITON_INTERPRET=1 {PYTHON} kernel.py", "240")
+    works(ground, sandbox, f"TRITON_INTERPRET=1 {PYTHON} kernel.py", "torch.Size([700, 700])\n240")
 
 
 def test_pytest_runs(ground: Field, sandbox: Sandbox) -> None:

@@ -1,0 +1,178 @@
+"""The sandbox's own parts: what a command is shown, which sandbox is chosen, what the launcher is told."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from harness.errors import UsageError
+from harness.sandbox import (
+    NAME,
+    Confinement,
+    ResourceLimits,
+    SandboxUnavailable,
+    choose,
+    choose_sandbox,
+    host_pid,
+    scrubbed_environment,
+    view,
+)
+from harness.sandbox.bubblewrap import BubblewrapSandbox
+from harness.sandbox.landlock import KernelSandbox, to_limits
+from harness.sandbox.launcher import landlock, seccomp
+from harness.sandbox.launcher.spec import Spec, View
+
+
+def test_the_environment_holds_nothing_of_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "k")
+    environment = scrubbed_environment(tmp_path / "tree", tmp_path / "scratch")
+    assert "OPENAI_API_KEY" not in environment
+    assert environment["HOME"] == str(tmp_path / "scratch")
+
+
+def test_nothing_is_confined_only_when_asked_for_by_name() -> None:
+    none = choose_sandbox("none")
+    assert none.name == NAME == "none"
+    assert none.wrap(Confinement()) == []
+
+
+def test_auto_takes_the_first_that_works(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(choose, "problem", lambda sandbox: None if sandbox.name == "landlock-only" else "no")
+    assert choose_sandbox().name == "landlock-only"
+
+
+def test_where_none_works_it_says_how_to_get_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(choose, "problem", lambda _: "the kernel says no")
+    with pytest.raises(SandboxUnavailable) as caught:
+        choose_sandbox()
+    assert caught.value.exit_code == 4
+    assert "bubblewrap: the kernel says no" in str(caught.value)
+    assert "apt-get install bubblewrap" in str(caught.value)
+
+
+def test_a_sandbox_that_is_not_installed_is_a_problem() -> None:
+    missing = BubblewrapSandbox("/nowhere/bwrap", landlock=False)
+    assert "nowhere" in str(choose.problem(missing))
+
+
+def test_a_command_that_sees_too_much_is_no_sandbox() -> None:
+    class Open(KernelSandbox):
+        def wrap(self, confinement: Confinement) -> list[str]:
+            return []
+
+    assert choose.problem(Open(namespaces=False, landlock=False)) is not None
+
+
+@pytest.mark.parametrize("wanted", ["docker", "podman"])
+def test_containers_are_declined_with_a_way_out(wanted: choose.Wanted) -> None:
+    with pytest.raises(SandboxUnavailable, match=f"Start the whole harness in a {wanted} container"):
+        choose_sandbox(wanted)
+
+
+def test_only_what_is_named_is_shown(tmp_path: Path) -> None:
+    for name in ("tree", "shown/hidden", "shown/open", "other"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "link").symlink_to("shown/open")
+    found = view.view(
+        Confinement(
+            writable=(tmp_path / "tree",),
+            readable=(tmp_path / "shown", tmp_path / "link", tmp_path / "missing"),
+            hidden=(tmp_path / "shown" / "hidden", tmp_path / "other"),
+        )
+    )
+    here = str(tmp_path.resolve())
+    assert found.write == [f"{here}/tree"]
+    assert f"{here}/shown" in found.read
+    assert f"{here}/shown/open" not in found.read, "it lies in a folder that is shown"
+    assert [path for path in found.hide if path.startswith(here)] == [f"{here}/shown/hidden"]
+    assert [f"{here}/link", "shown/open"] in found.links
+    assert not [path for path in [*found.read, *found.write] if path in ("/", "/home", "/root", "/tmp", here)]
+
+
+def test_the_interpreter_and_this_package_are_shown() -> None:
+    found = view.view(Confinement())
+    for needed in (sys.prefix, sys.base_prefix, view.PACKAGE):
+        path = Path(needed).resolve()
+        assert any(path == Path(shown) or Path(shown) in path.parents for shown in found.read)
+
+
+def test_bundled_tasks_are_never_shown() -> None:
+    found = view.view(Confinement(readable=(view.PACKAGE.parent,)))
+    assert str(view.PACKAGE.parent / "tasks") in found.hide
+
+
+def test_what_not_everybody_may_read_is_hidden(tmp_path: Path) -> None:
+    for name, mode in (("key", 0o600), ("public", 0o644), ("closed", 0o700), ("open", 0o755)):
+        path = tmp_path / name
+        path.mkdir() if "o" in name and name != "public" else path.write_text("x")
+        path.chmod(mode)
+    assert {path.name for path in view._closed(tmp_path, 2)} == {"key", "closed"}
+
+
+def test_a_spec_comes_through_whatever_is_in_a_path() -> None:
+    odd = "/a b;3:c\n\udcff"
+    limits = to_limits(ResourceLimits(cpu_seconds=None, processes=7))
+    shown = View(read=[odd, "/b"], write=[], hide=["/c"], devices=[], links=[["/bin", "usr/bin"]])
+    spec = Spec(walls=["landlock"], view=shown, limits=limits)
+    back = Spec.from_argument(spec.to_argument())
+    assert (back.walls, vars(back.view), vars(back.limits)) == (["landlock"], vars(shown), vars(limits))
+
+
+def test_rules_leave_holes_out(tmp_path: Path) -> None:
+    for name in ("a/hole", "a/kept", "b"):
+        (tmp_path / name).mkdir(parents=True)
+    rules = dict(landlock.around(str(tmp_path), [f"{tmp_path}/a/hole"], landlock.READ))
+    assert rules == {
+        str(tmp_path): landlock.LIST,
+        f"{tmp_path}/a": landlock.LIST,
+        f"{tmp_path}/a/kept": landlock.READ,
+        f"{tmp_path}/b": landlock.READ,
+    }
+
+
+def test_a_hole_in_a_writable_folder_is_refused_where_it_cannot_be_held(tmp_path: Path) -> None:
+    (tmp_path / "hidden").mkdir()
+    confinement = Confinement(writable=(tmp_path,), hidden=(tmp_path / "hidden",))
+    with pytest.raises(UsageError, match="hidden"):
+        KernelSandbox(namespaces=False, landlock=True).wrap(confinement)
+    assert KernelSandbox(namespaces=True, landlock=True).wrap(confinement)
+
+
+@pytest.mark.parametrize("machine", ["x86_64", "aarch64"])
+@pytest.mark.parametrize("isolated", [True, False])
+@pytest.mark.parametrize("network", [True, False])
+def test_the_filter_is_a_program_the_kernel_can_take(machine: str, isolated: bool, network: bool) -> None:
+    code = seccomp.program(machine, isolated=isolated, network=network)
+    assert len(code) <= 4096
+    for place, (operation, yes, no, _) in enumerate(code[:-1]):
+        assert max(yes, no) < 256
+        assert place + 1 + max(yes, no) < len(code), f"instruction {operation:#x} jumps past the end"
+    assert code[-1][0] == 0x06
+
+
+def test_a_process_is_found_by_its_number_inside() -> None:
+    with subprocess.Popen(["sh", "-c", "sleep 30 & echo $!; wait"], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        inner = int(process.stdout.readline())
+        assert host_pid(process.pid, inner) == inner
+        assert host_pid(process.pid, os.getpid()) is None
+        os.kill(inner, 9)
+
+
+def test_a_hardened_process_shows_its_environment_to_nobody_else() -> None:
+    """To root without capabilities, or to the same user, it is closed; asked of a process of the same user."""
+    code = "from harness.sandbox import harden_self; harden_self(); print(flush=True); input()"
+    line = [sys.executable, "-c", code]
+    with subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=view.PACKAGE.parent) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        status = Path(f"/proc/{process.pid}/environ").stat()
+        assert status.st_uid == 0, "the kernel gives such a process's files to root"
+        if os.geteuid() != 0:
+            with pytest.raises(PermissionError):
+                Path(f"/proc/{process.pid}/environ").read_bytes()
+        process.kill()
