@@ -141,6 +141,7 @@ def to_verdict(setup: Setup, name: str, judgement: Judgement, outcome: AgentOutc
         workloads=judgement.workloads or [],
         timing=judgement.timing,
         patch=judgement.patch,
+        findings=judgement.findings,
         base_commit=setup.judge.base.repository.commit,
         device=setup.judge.base.machine,
         sandbox=SANDBOX,

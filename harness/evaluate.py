@@ -8,22 +8,26 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.admission import RANDOM_CASES, Base, explain, job_for
 from harness.artefacts import refuse_unseen_files, require_in_effect
 from harness.build import build
+from harness.built_tree import BuiltTree
 from harness.correctness import require_all, run_tests
 from harness.errors import AttemptEnded, Incorrect, InfraFailed, InfrastructureError, Rejected, Status
 from harness.events import Phase
 from harness.journal import strict_json
 from harness.patch import Patch, apply, hold_against_policy, take_diff
+from harness.policy import added_findings, require_honest
+from harness.public_api import require_unbroken_api
 from harness.store import AttemptFolder, write_atomic
 from harness.task import LoadedTask
 from harness.timing.client import check_outputs, measure
 from harness.timing.measurement import Measurement, Progress, Protocol, Refusal, WrongOutput
-from harness.verdict import Interval, PatchStats, TimingEvidence, WorkloadResult
+from harness.trusted import TrustedFiles
+from harness.verdict import Finding, Interval, PatchStats, TimingEvidence, WorkloadResult
 from harness.worktree import remove_folder
 
 OnPhase = Callable[[Phase], None]
@@ -38,6 +42,7 @@ class Judgement:
     cause: str | None = None
     message: str = ""
     patch: PatchStats | None = None
+    findings: list[Finding] = field(default_factory=list)
     speedup: Interval | None = None
     workloads: list[WorkloadResult] | None = None
     timing: TimingEvidence | None = None
@@ -52,12 +57,14 @@ class Judge:
         base: the base, admitted on this machine in this run.
         seed: the run's secret; inputs are derived from it and it never reaches a process with patched code.
         workspace: a folder for checkouts and scratch, ours to delete.
+        protocol: how long and how hard to look; `min_effect` is set by the task and the machine's noise.
     """
 
     loaded: LoadedTask
     base: Base
     seed: int
     workspace: Path
+    protocol: Protocol = field(default_factory=Protocol)
 
     def judge(self, patch_file: Path, folder: AttemptFolder, on_phase: OnPhase, on_progress: OnProgress) -> Judgement:
         """Judge the patch in `patch_file`; evidence goes to `folder`. Every end is a Judgement."""
@@ -86,20 +93,27 @@ class Judge:
         checkout = space / "checkout"
         scratch = space / "scratch"
         scratch.mkdir(parents=True)
+        trusted = TrustedFiles(self.loaded)
 
         on_phase("policy")
         patch = self._apply_whole(patch_file, checkout)
         judgement.patch = stats(patch, folder)
         refuse_unseen_files(self.base.repository, checkout)
         hold_against_policy(patch, task.target_files)
+        judgement.findings = added_findings(self.base.root, checkout, patch.files)
+        require_honest(judgement.findings)
+        require_unbroken_api(task.api, self.base.root, checkout)
 
         on_phase("build")
         build(task.build, checkout, scratch / "build", folder.build_log)
         require_in_effect(self.base.repository, task.build, self.base.root, checkout, patch, scratch)
+        built = BuiltTree(checkout)
 
         on_phase("tests")
         report = run_tests(self.loaded, checkout, scratch / "tests", folder.tests, hidden=True)
+        trusted.require_unchanged()
         require_all(self.base.expected, report)
+        built.require_unchanged()
         job = job_for(
             self.loaded,
             self.base.root,
@@ -108,20 +122,24 @@ class Judge:
             device=self.base.device,
             seed=self._seed(patch, "oracle"),
             held_out=True,
-            protocol=Protocol(),
+            protocol=self.protocol,
         )
         wrong = check_outputs(job, random_cases=RANDOM_CASES)
+        built.require_unchanged()
         if wrong is not None:
             raise _ending(wrong)
 
         on_phase("timing")
         selection = self._measure(patch, checkout, scratch, "timing", on_progress)
+        built.require_unchanged()
         min_effect = self.min_effect
         confirmation: Measurement | None = None
         if selection.speedup.low > 1 + min_effect:
             # The best of many looks lucky more often than not: a win counts only if it comes back.
             on_phase("confirmation")
             confirmation = self._measure(patch, checkout, scratch, "confirmation", on_progress)
+            built.require_unchanged()
+        trusted.require_unchanged()
         published = confirmation or selection
         judgement.speedup, judgement.workloads = published.speedup, published.workloads
         judgement.timing = TimingEvidence(
@@ -155,7 +173,7 @@ class Judge:
             raise InfraFailed(
                 "base_changed", "The base's checkout was changed while the run lasted: nothing to time against."
             )
-        protocol = Protocol(min_effect=self.min_effect)
+        protocol = self.protocol.model_copy(update={"min_effect": self.min_effect})
         job = job_for(
             self.loaded,
             self.base.root,

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import BaseModel, ConfigDict, Field
 
 from harness.errors import Status
+
+Severity = Literal["review", "reject"]
 
 
 class Record(BaseModel):
@@ -90,6 +94,24 @@ class TimingEvidence(Record):
     noise: NoiseFloor | None
 
 
+class Finding(Record):
+    """Something in a patch that a reader should look at.
+
+    Attributes:
+        rule: the tripwire's name, see `harness/policy/rules.py`.
+        severity: `reject` proves cheating; `review` changes nothing by itself.
+        file: path in the target.
+        line: in the patched file.
+        message: one sentence.
+    """
+
+    rule: str
+    severity: Severity
+    file: str
+    line: int
+    message: str
+
+
 class Verdict(Record):
     """The judgement of one patch. `speedup` is base time / patched time over all workloads (geometric mean).
 
@@ -109,6 +131,7 @@ class Verdict(Record):
     workloads: list[WorkloadResult] = Field(default_factory=list)
     timing: TimingEvidence | None = None
     patch: PatchStats | None = None
+    findings: list[Finding] = Field(default_factory=list)
     base_commit: str
     device: Device | None = None
     sandbox: str
