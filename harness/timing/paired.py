@@ -2,8 +2,9 @@
 
 Every sample is clocked here, around one request to run K calls. What the request itself costs (a message there
 and back, waking a process) is measured on the base's process with requests to run nothing, and taken off both
-arms; the candidate's own empty requests are not used, for it could make them slow. K is chosen so that what is
-taken off is small either way.
+arms; the candidate's own empty requests are not used, for it could make them slow. Taking off too much would
+stretch every ratio and too little shrinks it towards 1, so what is taken off is the round trip at its quickest (the
+lower decile), and never more than half of a sample. K is chosen so that it is small either way.
 """
 
 from __future__ import annotations
@@ -18,7 +19,6 @@ from harness.timing.measurement import MeasureJob, Sample
 from harness.timing.oracle import INPUTS_CHANGED, OutputWrong, check_output, inputs_changed
 from harness.timing.session import Session, Timing
 
-_LEAST_NS = 10.0
 _PILOT_CALLS = 8
 _SHORT_CALL_MS = 1.0
 _SLOW_CALL_MS = 5.0
@@ -47,7 +47,8 @@ class SessionRecord:
     """What one session found: samples, and for the cross-checks (see `audit`) microseconds a call by workload.
 
     `candidate_slope_us` is the time of the second half of a sample of 2K calls. `base_idle_us` and
-    `candidate_idle_us` are the CPU time an arm used while the other was being timed.
+    `candidate_idle_us` are the CPU time an arm used outside its samples: to take inputs and to hand outputs back,
+    which costs both the same, and for whatever a candidate puts off.
     """
 
     samples: list[Sample] = field(default_factory=list)
@@ -142,41 +143,31 @@ class PairedSession:
         self._random.shuffle(first)
         double = self._random.randrange(plan.pairs)
         inspected = {double, self._random.randrange(plan.pairs)}
-        idle: dict[bool, list[float]] = {True: [], False: []}
+        arms = {"base": _CpuOutside(self._base), "candidate": _CpuOutside(self._candidate)}
         taken: list[Sample] = []
         for index, candidate_first in enumerate(first):
             calls = 2 * plan.calls if index == double else plan.calls
             given = self._give(workload, calls, plan.seconds)
             self._round_trips.append(self._base.run(0, plan.seconds).parent_ns)
-            base, candidate, idle_ns = self._run_pair(calls, plan.seconds, candidate_first)
-            idle[candidate_first].append(idle_ns / calls / 1e3)
-            taken.append(self._sample(workload, calls, base, candidate, candidate_first))
+            order = ("candidate", "base") if candidate_first else ("base", "candidate")
+            timed = {role: arms[role].run(calls, plan.seconds) for role in order}
+            taken.append(self._sample(workload, calls, timed["base"], timed["candidate"], candidate_first))
             if index in inspected:
                 self._inspect(workload, given, plan.seconds)
         self.record.samples += taken
         self.record.round_trip_us = self._round_trip_ns() / 1e3
         self.record.candidate_slope_us[workload.name] = _slope(taken, double)
-        self.record.candidate_idle_us[workload.name] = median(idle[True])
-        self.record.base_idle_us[workload.name] = median(idle[False])
-
-    def _run_pair(self, calls: int, seconds: float, candidate_first: bool) -> tuple[Timing, Timing, int]:
-        """Time both arms; also the CPU time the first used while the second was timed, in nanoseconds."""
-        first, second = (self._candidate, self._base) if candidate_first else (self._base, self._candidate)
-        first_timing = first.run(calls, seconds)
-        before = first.cpu_ns()
-        second_timing = second.run(calls, seconds)
-        after = first.cpu_ns()
-        idle_ns = after - before if before is not None and after is not None else 0
-        base, candidate = (second_timing, first_timing) if candidate_first else (first_timing, second_timing)
-        return base, candidate, idle_ns
+        calls = sum(each.calls for each in taken)
+        self.record.candidate_idle_us[workload.name] = arms["candidate"].used_ns() / calls / 1e3
+        self.record.base_idle_us[workload.name] = arms["base"].used_ns() / calls / 1e3
 
     def _sample(self, workload: Workload, calls: int, base: Timing, candidate: Timing, candidate_first: bool) -> Sample:
         round_trip = self._round_trip_ns()
         return Sample(
             session=self._number,
             workload=workload.name,
-            base_us=max(base.parent_ns - round_trip, _LEAST_NS) / calls / 1e3,
-            candidate_us=max(candidate.parent_ns - round_trip, _LEAST_NS) / calls / 1e3,
+            base_us=_net_ns(base.parent_ns, round_trip) / calls / 1e3,
+            candidate_us=_net_ns(candidate.parent_ns, round_trip) / calls / 1e3,
             candidate_first=candidate_first,
             calls=calls,
             base_worker_us=base.worker_ns / calls / 1e3,
@@ -191,12 +182,12 @@ class PairedSession:
             self._give(workload, calls, patience)
             self._round_trips.append(self._base.run(0, patience).parent_ns)
             for arm, times in zip((self._base, self._candidate), found, strict=True):
-                spent = arm.run(calls, patience).parent_ns - self._round_trip_ns()
-                times.append(max(spent / calls, _LEAST_NS))
+                spent = _net_ns(arm.run(calls, patience).parent_ns, self._round_trip_ns())
+                times.append(spent / calls)
         return median(found[0]), median(found[1])
 
     def _round_trip_ns(self) -> float:
-        return median(self._round_trips)
+        return sorted(self._round_trips)[len(self._round_trips) // 10]
 
     def _give(self, workload: Workload, calls: int, seconds: float) -> list[Given]:
         given = []
@@ -215,14 +206,16 @@ class PairedSession:
 
     def _inspect(self, workload: Workload, given: list[Given], seconds: float) -> None:
         index = self._random.randrange(len(given))
-        if self._number == 0:
-            self._check(workload, self._base, given, index, seconds)
+        # The base hands its output back every time, checked or not: both arms must be asked to do the same.
+        self._check(workload, self._base, given, index, seconds)
         self._check(workload, self._candidate, given, index, seconds)
 
     def _check(self, workload: Workload, arm: Session, given: list[Given], index: int, seconds: float) -> None:
         fetched = arm.fetch(index, seconds)
         changed = inputs_changed(given[index], fetched)
         if arm is self._base:
+            if self._number > 0:
+                return
             if changed:
                 self._changes_inputs.add(workload.name)
             try:
@@ -233,6 +226,30 @@ class PairedSession:
         if changed and workload.name not in self._changes_inputs:
             raise OutputWrong(workload, INPUTS_CHANGED)
         check_output(self._bench, workload, given[index], fetched)
+
+
+class _CpuOutside:
+    """Runs an arm's samples and adds up the CPU time its process uses outside them, read from outside it."""
+
+    def __init__(self, arm: Session) -> None:
+        self._arm = arm
+        self._start = arm.cpu_ns()
+        self._inside = 0
+
+    def run(self, calls: int, seconds: float) -> Timing:
+        """Run one sample."""
+        before = self._arm.cpu_ns()
+        timing = self._arm.run(calls, seconds)
+        self._inside += self._arm.cpu_ns() - before
+        return timing
+
+    def used_ns(self) -> int:
+        """CPU time used up to now, less that of the samples."""
+        return self._arm.cpu_ns() - self._start - self._inside
+
+
+def _net_ns(spent_ns: int, round_trip_ns: float) -> float:
+    return max(spent_ns - round_trip_ns, spent_ns / 2)
 
 
 def _slope(samples: list[Sample], double: int) -> float:

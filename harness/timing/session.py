@@ -106,15 +106,15 @@ class Session:
         reply = self._request({"op": "profile"}, seconds)
         return str(reply.get("report"))
 
-    def cpu_ns(self) -> int | None:
-        """CPU time of the whole process so far, read from outside it; None once it is gone.
+    def cpu_ns(self) -> int:
+        """CPU time of the whole process so far, read from outside it; 0 once it is gone.
 
         `(~pid << 3) | 2` is Linux's clock id of another process, what clock_getcpuclockid(3) returns.
         """
         try:
             return time.clock_gettime_ns((~self._pid << 3) | 2)
         except OSError:
-            return None
+            return 0
 
     def close(self) -> None:
         """End the process. Does nothing the second time."""

@@ -12,7 +12,7 @@ import pytest
 from toy_task import HONEST, QUICK, Toy
 
 from harness.timing.client import check_outputs, measure
-from harness.timing.measurement import Measurement, Progress, Refusal, WrongOutput
+from harness.timing.measurement import MeasureJob, Measurement, Progress, Refusal, WrongOutput
 
 Ignore = Callable[[Progress], None]
 
@@ -165,9 +165,19 @@ CAUGHT = {
 }
 
 
+def measure_until_caught(job: MeasureJob) -> Measurement | WrongOutput | Refusal:
+    """On a machine whose cores are all taken a cheat may pass unnoticed; then it must not have gained by it."""
+    for _ in range(3):
+        found = measure(job, lambda progress: None)
+        if not isinstance(found, Measurement):
+            break
+        assert found.speedup.low < 1.02
+    return found
+
+
 @pytest.mark.parametrize(("kind", "source"), CAUGHT.values(), ids=CAUGHT.keys())
-def test_a_cheat_is_caught(toy: Toy, ignore: Ignore, kind: type, source: str) -> None:
-    found = measure(toy.job(source), ignore)
+def test_a_cheat_is_caught(toy: Toy, kind: type, source: str) -> None:
+    found = measure_until_caught(toy.job(source))
     assert isinstance(found, kind), found
     if isinstance(found, Refusal):
         assert found.status == "rejected"
@@ -199,11 +209,13 @@ def squares(values):
 """
 
 
-def test_work_put_off_until_after_the_clock_is_seen_from_outside(toy: Toy, ignore: Ignore) -> None:
+def test_work_put_off_until_after_the_clock_is_seen_from_outside(toy: Toy) -> None:
     base = "import hashlib\n" + HONEST.replace(
         "total = 0", "hashlib.pbkdf2_hmac('sha256', b'x', b'y', 2000); total = 0"
     )
-    found = measure(toy.job(DEFERRED, "import hashlib\n" + base, held_out=False), ignore)
+    found = measure_until_caught(toy.job(DEFERRED, "import hashlib\n" + base, held_out=False))
+    if isinstance(found, Measurement):
+        pytest.skip("every core is taken: what was put off ran inside the samples all the same, and gained nothing")
     assert isinstance(found, Refusal), found
     assert (found.cause, found.status) == ("background_work", "rejected")
 
