@@ -15,6 +15,7 @@ from agent.workbench import Workbench
 from harness.errors import TaskError, UsageError
 from harness.git import Repository
 from harness.task import LoadedTask
+from harness.verdict import REFERENCE
 
 OnStep = Callable[[int, str, str], None]
 NAMES = ("replay", "loop", "nop")
@@ -78,6 +79,13 @@ class PatchAgent(NopAgent):
     """Stands for whoever made a patch that `harness verify` judges; it does no work of its own."""
 
     name: str = "patch"
+
+
+@dataclass
+class ReferenceAgent(NopAgent):
+    """Stands for the expert whose patch the task names; judged once a run, and never ranked."""
+
+    name: str = REFERENCE
 
 
 def make_agent(

@@ -81,9 +81,21 @@ def verify_patch(setup: Setup, name: str, patch_file: Path) -> Verdict:
     """Judge a patch from anywhere, as if an agent had left it."""
     folder = setup.folder.attempt(name).create()
     setup.emit(AttemptStarted(at=now(), attempt=name))
-    write_atomic(folder.patch, patch_file.read_bytes())
+    content = patch_file.read_bytes()
+    write_atomic(folder.patch, content)
     judgement = setup.judge.judge(folder.patch, folder, _on_phase(setup, name), _on_progress(setup, name))
+    if judgement.cause == "does_not_apply":
+        judgement.message = f"{judgement.message}{_what_became_of(content)}"
     return _finish(setup, folder, judgement, None)
+
+
+def _what_became_of(patch: bytes) -> str:
+    """What a patch may have gone through on its way, if that shows; with a blank before it."""
+    if patch.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return " The file is UTF-16, as PowerShell's `>` writes it: save the diff as UTF-8 (git diff --output=FILE)."
+    if b"\r\n" in patch:
+        return " Its lines end in CRLF: convert it with dos2unix, or make it anew with git diff --output=FILE."
+    return ""
 
 
 def _finish(setup: Setup, folder: AttemptFolder, judgement: Judgement, outcome: AgentOutcome | None) -> Verdict:

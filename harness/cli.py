@@ -68,6 +68,11 @@ app = typer.Typer(
 )
 
 Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="The folder that holds the runs.")]
+Worktrees = Annotated[Path, typer.Option(metavar="DIR", help="The folder for checkouts while the run lasts.")]
+Seed = Annotated[int | None, typer.Option(help="Makes the inputs and the order of measurements repeatable.")]
+Require = Annotated[
+    float | None, typer.Option(min=0.0, metavar="X", help="Exit 1 unless it is faster by at least X (1.1 is 10 %).")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout, for programs.")]
 
 
@@ -122,15 +127,19 @@ def run(
     ] = None,
     attempts: Annotated[int, typer.Option("-n", "--attempts", min=1, help="How many times to try.")] = 1,
     out: Out = Path("runs"),
-    worktrees: Annotated[
-        Path, typer.Option(metavar="DIR", help="The folder for checkouts while the run lasts.")
-    ] = Path("worktrees"),
+    worktrees: Worktrees = Path("worktrees"),
     keep_worktrees: Annotated[bool, typer.Option("--keep-worktrees", help="Leave the checkouts behind.")] = False,
     require: Annotated[
         float | None,
         typer.Option(min=0.0, metavar="X", help="Exit 1 unless some attempt is faster by at least X (1.1 is 10 %)."),
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="Makes the inputs and the order of measurements repeatable.")] = None,
+    seed: Seed = None,
+    placebos: Annotated[
+        int,
+        typer.Option(
+            min=0, metavar="K", help="Judge K patches that change nothing among the attempts, to count false wins."
+        ),
+    ] = 0,
     json: Json = False,
 ) -> None:
     """Let an agent make a task's code faster, and judge what it did."""
@@ -147,12 +156,13 @@ def run(
         worktrees=worktrees,
         keep_worktrees=keep_worktrees,
         seed=seed,
+        placebos=placebos,
     )
     with watching(json=json) as emit:
         outcome = run_task(options, emit)
     print_summary(outcome.verdicts, outcome.run_folder, error=json)
     code = outcome.exit_code
-    if code == 0 and require is not None and not _meets(outcome.verdicts, require):
+    if code == 0 and require is not None and not _meets(outcome.judged, require):
         _complain(f"--require {require:g} is not met: no attempt is faster with an interval that starts there.")
         code = 1
     raise typer.Exit(code)
@@ -161,6 +171,34 @@ def run(
 def _meets(verdicts: list[Verdict], require: float) -> bool:
     """The interval's low end has to reach it: the estimate alone may be luck."""
     return any(v.status == "faster" and v.speedup is not None and v.speedup.low >= require for v in verdicts)
+
+
+@app.command(rich_help_panel=CODE_FASTER)
+def verify(
+    patch: Annotated[Path, typer.Argument(metavar="PATCH", help="A diff, from whoever made it.")],
+    task: Annotated[str, typer.Option("--task", help="A task file, or the name of a bundled task.")],
+    out: Out = Path("runs"),
+    worktrees: Worktrees = Path("worktrees"),
+    require: Require = None,
+    seed: Seed = None,
+    json: Json = False,
+) -> None:
+    """Judge a patch from anywhere as an agent's is judged: built, tested, checked, timed against the base."""
+    from harness.display import print_summary, watching  # noqa: PLC0415
+    from harness.journal import strict_json  # noqa: PLC0415
+    from harness.run import RunOptions, verify_task  # noqa: PLC0415
+
+    with watching(json=False) as emit:
+        outcome = verify_task(RunOptions(task=task, out=out, worktrees=worktrees, seed=seed), patch, emit)
+    print_summary(outcome.verdicts, outcome.run_folder, error=json)
+    if json:
+        # The only thing on stdout: one line, one Verdict.
+        typer.echo(strict_json(outcome.verdicts[0].model_dump()))
+    code = outcome.exit_code
+    if code == 0 and require is not None and not _meets(outcome.verdicts, require):
+        _complain(f"--require {require:g} is not met: the patch is not faster with an interval that starts there.")
+        code = 1
+    raise typer.Exit(code)
 
 
 @app.command("list", rich_help_panel=LOOK)

@@ -91,7 +91,8 @@ def describe(event: Event) -> str:  # noqa: PLR0911 - one return for each kind o
     """An event as one printable line; empty for those a reader can do without."""
     if isinstance(event, RunStarted):
         who = f"{event.agent} ({event.model})" if event.model else event.agent
-        head = printable(f"run {event.run}: {event.task}, agent {who}, attempts: {event.attempts}")
+        controls = f", controls: {event.controls}" if event.controls else ""
+        head = printable(f"run {event.run}: {event.task}, agent {who}, attempts: {event.attempts}{controls}")
         return f"{head}\n{printable(event.note)}" if event.note else head
     if isinstance(event, AdmissionStep):
         detail = progress_text(event.progress) if event.progress else shortened(event.detail, DETAIL_WIDTH)
@@ -189,7 +190,7 @@ class LiveDisplay:
     def _take(self, event: Event) -> None:
         if isinstance(event, RunStarted):
             self._title = printable(" · ".join(filter(None, (event.task, event.agent, event.model))))
-            self._planned = event.attempts
+            self._planned = event.attempts + event.controls
         if isinstance(event, RunStarted | Admitted):
             self._tracks.pop("base", None)
             self._console.print(safe(describe(event), multiline=True))

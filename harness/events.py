@@ -19,7 +19,10 @@ Phase = Literal["worktree", "agent", "diff", "policy", "build", "tests", "timing
 
 
 class RunStarted(Record):
-    """The first event. Everything a later reader needs to know what was run."""
+    """The first event. Everything a later reader needs to know what was run.
+
+    `attempts` are the agent's; `controls` are judged beside them: placebos, and the task's reference patch.
+    """
 
     event: Literal["run_started"] = "run_started"
     at: str
@@ -29,6 +32,7 @@ class RunStarted(Record):
     agent: str
     model: str | None
     attempts: int
+    controls: int = 0
     base_commit: str
     base_tree: str
     harness_version: str

@@ -11,24 +11,24 @@ The method, in full:
 - Rows are sorted by geometric mean. A row shares the rank of the row that leads its group unless the two
   intervals are disjoint; rows of a single attempt cannot be told apart from anything. Disjoint 95 %
   intervals are a stricter demand than a 5 % test of the difference: a tie means "cannot tell", not "equal".
+- Placebos (patches that change nothing, judged blind among the others) are never ranked. The share of them that
+  came out faster is the rate of false wins, with Wilson's interval; it is printed beneath each board.
+- The task's reference patch is a row of its own beneath the ranked ones, without a rank.
 """
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from functools import lru_cache
-from statistics import NormalDist, fmean, stdev
 from typing import TYPE_CHECKING, Literal
 
+from harness.intervals import Rate, geometric_interval, geometric_mean, wilson
 from harness.text import amount, interval_text, markdown_cell, safe, speedup_text
-from harness.verdict import Interval, Record, Verdict
+from harness.verdict import PLACEBO, REFERENCE, Interval, Record, Verdict
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-CONFIDENCE = 0.95
 UNKNOWN_DEVICE = "unknown device"
 HEADINGS = (
     "#",
@@ -50,19 +50,11 @@ NOTE = (
 )
 
 
-class Rate(Record):
-    """A share of attempts, between 0 and 1, with its 95 % interval."""
-
-    estimate: float
-    low: float
-    high: float
-
-
 class Row(Record):
     """One agent with one model on one board.
 
     Attributes:
-        rank: 1 is best; rows that the data cannot tell apart share it.
+        rank: 1 is best; rows that the data cannot tell apart share it; 0 for the reference, which is not ranked.
         attempts: counted attempts, without those in `infra_failed`.
         geometric_mean: of speedups over counted attempts, failures as 1.0x; None where nothing counted.
         interval: of `geometric_mean`; None below two attempts, or where all attempts counted the same.
@@ -88,12 +80,28 @@ class Row(Record):
     seconds: float
 
 
+class FalseWins(Record):
+    """How often nothing was taken for a win: placebos that came out `faster`, of all that were judged."""
+
+    faster: int
+    placebos: int
+    rate: Rate
+
+
 class Board(Record):
-    """The ranking for one task on one device."""
+    """The ranking for one task on one device.
+
+    Attributes:
+        rows: the ranked rows.
+        reference: the task's reference patch, judged in the same runs; None where it has none.
+        false_wins: what the placebos came to; None where none was judged.
+    """
 
     task: str
     device: str
     rows: list[Row]
+    reference: Row | None = None
+    false_wins: FalseWins | None = None
 
 
 def leaderboard(verdicts: Iterable[Verdict]) -> list[Board]:
@@ -104,10 +112,38 @@ def leaderboard(verdicts: Iterable[Verdict]) -> list[Board]:
     for verdict in all_verdicts:
         device = verdict.device.name if verdict.device else devices.get(verdict.run, UNKNOWN_DEVICE)
         groups[verdict.task, device][verdict.agent, verdict.model].append(verdict)
-    return [
-        Board(task=task, device=device, rows=_ranked([_row(*who, group) for who, group in rows.items()]))
-        for (task, device), rows in sorted(groups.items())
-    ]
+    return [_board(*where, rows) for where, rows in sorted(groups.items())]
+
+
+def _board(task: str, device: str, groups: dict[tuple[str, str | None], list[Verdict]]) -> Board:
+    ranked = [_row(*who, group) for who, group in groups.items() if not group[0].is_control]
+    reference = groups.get((REFERENCE, None))
+    return Board(
+        task=task,
+        device=device,
+        rows=_ranked(ranked),
+        reference=None if reference is None else _row(REFERENCE, None, reference),
+        false_wins=_false_wins(groups.get((PLACEBO, None), [])),
+    )
+
+
+def _false_wins(placebos: Sequence[Verdict]) -> FalseWins | None:
+    judged = [verdict for verdict in placebos if verdict.status != "infra_failed"]
+    if not judged:
+        return None
+    faster = sum(verdict.status == "faster" for verdict in judged)
+    return FalseWins(faster=faster, placebos=len(judged), rate=wilson(faster, len(judged)))
+
+
+def false_wins_text(found: FalseWins | None) -> str:
+    """The sentence beneath a board."""
+    if found is None:
+        return "No placebos were run: how often nothing passes for a win here is not known (run --placebos K)."
+    rate = found.rate
+    return (
+        f"False wins: {found.faster} of {found.placebos} placebos came out faster, "
+        f"{rate.estimate:.0%} [{rate.low:.0%}, {rate.high:.0%}]."
+    )
 
 
 def _device_of_run(verdicts: Sequence[Verdict]) -> dict[str | None, str]:
@@ -167,68 +203,6 @@ def _apart(better: Row, worse: Row) -> bool:
     return floor > ceiling
 
 
-def wilson(successes: int, trials: int) -> Rate:
-    """Wilson's 95 % score interval for a proportion (E. B. Wilson, JASA 22, 1927). `trials` is at least 1."""
-    z = NormalDist().inv_cdf(0.5 + CONFIDENCE / 2)
-    share = successes / trials
-    centre = (share + z * z / (2 * trials)) / (1 + z * z / trials)
-    half = z / (1 + z * z / trials) * math.sqrt(share * (1 - share) / trials + z * z / (4 * trials * trials))
-    low = 0.0 if successes == 0 else centre - half
-    high = 1.0 if successes == trials else centre + half
-    return Rate(estimate=share, low=low, high=high)
-
-
-def geometric_mean(ratios: Sequence[float]) -> float | None:
-    """The geometric mean of positive ratios; None of none."""
-    return math.exp(fmean(math.log(ratio) for ratio in ratios)) if ratios else None
-
-
-def geometric_interval(ratios: Sequence[float]) -> Interval | None:
-    """The geometric mean with Student's 95 % interval over the ratios' logarithms.
-
-    None for fewer than two ratios, and where all are equal: no spread seen is no evidence of none.
-    """
-    if len(ratios) < 2:
-        return None
-    logs = [math.log(ratio) for ratio in ratios]
-    centre, spread = fmean(logs), stdev(logs)
-    if spread == 0:
-        return None
-    half = t_quantile(len(logs) - 1) * spread / math.sqrt(len(logs))
-    return Interval(estimate=math.exp(centre), low=math.exp(centre - half), high=math.exp(min(centre + half, 700)))
-
-
-@lru_cache(maxsize=1024)
-def t_quantile(freedom: int) -> float:
-    """The 97.5 % quantile of Student's t with `freedom` >= 1 degrees of freedom.
-
-    Bisection on the exact series of Abramowitz and Stegun 26.7.3-4; above 200 degrees their expansion
-    26.7.5, where it is good to 1e-7. Written out because scipy takes longer to import than a board to draw.
-    """
-    z = NormalDist().inv_cdf(0.5 + CONFIDENCE / 2)
-    if freedom > 200:
-        return z + (z**3 + z) / (4 * freedom) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * freedom**2)
-    low, high = 0.0, 100.0
-    for _ in range(80):
-        middle = (low + high) / 2
-        low, high = (middle, high) if _t_within(middle, freedom) < CONFIDENCE else (low, middle)
-    return (low + high) / 2
-
-
-def _t_within(t: float, freedom: int) -> float:
-    """P(-t < T < t) for Student's T."""
-    angle = math.atan(t / math.sqrt(freedom))
-    cosine, sine = math.cos(angle), math.sin(angle)
-    odd = freedom % 2 == 1
-    term, total = (cosine, cosine) if odd else (1.0, 1.0)
-    for step in range(3 if odd else 2, freedom - 1, 2):
-        term *= cosine * cosine * (step - 1) / step
-        total += term
-    if not odd:
-        return sine * total
-    return 2 / math.pi * (angle + (sine * total if freedom > 1 else 0.0))
-
-
 def _cells(row: Row) -> list[str]:
     """A row as text, in the order of `HEADINGS`. Names are as they came: whoever prints them makes them safe."""
     rate = row.rate
@@ -236,7 +210,7 @@ def _cells(row: Row) -> list[str]:
     if row.interval:
         mean = interval_text(row.interval)
     return [
-        str(row.rank),
+        str(row.rank or "-"),
         row.agent,
         row.model or "-",
         str(row.attempts),
@@ -251,6 +225,15 @@ def _cells(row: Row) -> list[str]:
     ]
 
 
+def _shown(board: Board) -> list[Row]:
+    """The ranked rows, and the reference beneath them."""
+    return board.rows if board.reference is None else [*board.rows, board.reference]
+
+
+def _note(board: Board) -> str:
+    return f"{NOTE}\n{false_wins_text(board.false_wins)}"
+
+
 def board_table(board: Board) -> Table:
     """A board for the terminal: `HEADINGS` drawn together, without the best attempt, to fit 100 columns."""
     from rich import box  # noqa: PLC0415 - rich is slow to import, and Markdown does not need it
@@ -258,13 +241,13 @@ def board_table(board: Board) -> Table:
 
     title = safe(f"{board.task} on {board.device}", "bold")
     table = Table(
-        title=title, title_justify="left", caption=NOTE, caption_justify="left", box=box.SIMPLE_HEAD, padding=0
+        title=title, title_justify="left", caption=_note(board), caption_justify="left", box=box.SIMPLE_HEAD, padding=0
     )
     for heading in ("#", "agent", "faster", "geo. mean", "of correct", "best", "infra", "cost"):
         justify: Literal["left", "right"] = "left" if heading == "agent" else "right"
         # Only names fold: a folded interval is hard to read.
         table.add_column(heading, justify=justify, overflow="fold", no_wrap=heading != "agent")
-    for row in board.rows:
+    for row in _shown(board):
         cells = dict(zip(HEADINGS, _cells(row), strict=True))
         table.add_row(
             cells["#"],
@@ -286,7 +269,8 @@ def boards_markdown(boards: Sequence[Board]) -> str:
         lines = [f"### {markdown_cell(board.task)} on {markdown_cell(board.device)}", ""]
         lines.append("| " + " | ".join(HEADINGS) + " |")
         lines.append("|" + " --- |" * len(HEADINGS))
-        lines += ["| " + " | ".join(markdown_cell(cell) for cell in _cells(row)) + " |" for row in board.rows]
+        lines += ["| " + " | ".join(markdown_cell(cell) for cell in _cells(row)) + " |" for row in _shown(board)]
+        lines += ["", false_wins_text(board.false_wins)]
         parts.append("\n".join(lines))
     return "\n\n".join([*parts, NOTE]) + "\n" if parts else "No attempts yet.\n"
 

@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
+import random
 import secrets
 import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import FrameType
 
 from harness import __version__, worktree
 from harness.admission import admit, now
-from harness.agents import Agent, PatchAgent, make_agent
+from harness.agents import Agent, PatchAgent, ReferenceAgent, make_agent
 from harness.attempt import Setup, run_attempt, verify_patch
 from harness.errors import HarnessError, Interrupted, StorageError, UsageError
 from harness.evaluate import Judge
 from harness.events import AdmissionStep, Admitted, Emit, Event, RunFinished, RunStarted, TimingProgress
 from harness.git import Repository
 from harness.journal import Journal
+from harness.placebo import PlaceboAgent, require_editable
 from harness.source import seal
 from harness.store import RunFolder, create_run, storage_error
 from harness.task import LoadedTask, load_task
-from harness.verdict import Verdict
+from harness.verdict import REFERENCE, Verdict
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,7 @@ class RunOptions:
     worktrees: Path = Path("worktrees")
     keep_worktrees: bool = False
     seed: int | None = None
+    placebos: int = 0
 
 
 @dataclass(frozen=True)
@@ -56,9 +59,14 @@ class RunOutcome:
     @property
     def exit_code(self) -> int:
         """See the class."""
-        if all(verdict.status == "infra_failed" for verdict in self.verdicts):
+        if all(verdict.status == "infra_failed" for verdict in self.judged):
             return 4
         return 0
+
+    @property
+    def judged(self) -> list[Verdict]:
+        """The verdicts on what was asked for: placebos and the reference patch left out."""
+        return [verdict for verdict in self.verdicts if not verdict.is_control]
 
 
 def run_task(options: RunOptions, emit: Emit) -> RunOutcome:
@@ -71,25 +79,52 @@ def run_task(options: RunOptions, emit: Emit) -> RunOutcome:
     """
     with _run(options, emit) as run:
         agent = make_agent(options.agent, options.model, options.base_url, run.loaded, run.sealed)
-        setup = run.admit(agent)
-        for number in range(1, options.attempts + 1):
-            run.verdicts.append(run_attempt(setup, f"{number:03d}"))
+        if options.placebos:
+            require_editable(run.sealed, run.loaded.task.target_files)
+        reference = run.loaded.reference_patch
+        setup = run.admit(agent, controls=options.placebos + (reference is not None))
+        for number, who in enumerate(_line_up(setup, options), start=1):
+            run.verdicts.append(run_attempt(replace(setup, agent=who), f"{number:03d}"))
+        if reference is not None:
+            # Last, and after every attempt is over: no agent can see it, and all share the machine's hour.
+            run.verdicts.append(verify_patch(replace(setup, agent=ReferenceAgent()), REFERENCE, reference))
     return RunOutcome(run_folder=run.folder, verdicts=run.verdicts)
+
+
+def _line_up(setup: Setup, options: RunOptions) -> list[Agent]:
+    """Who works, in order: placebos stand at random places among the attempts."""
+    targets, seed = setup.judge.loaded.task.target_files, setup.judge.seed
+    placebos = [PlaceboAgent(targets, f"{seed}:placebo:{number}") for number in range(options.placebos)]
+    line: list[Agent] = [setup.agent] * options.attempts
+    line += placebos
+    random.Random(f"{seed}:line-up").shuffle(line)
+    return line
 
 
 def verify_task(options: RunOptions, patch: Path, emit: Emit) -> RunOutcome:
     """Judge one patch from anywhere against a task, with the record a run leaves.
 
     Raises:
-        UsageError: the patch file is not there.
+        UsageError: the patch file is not there, or cannot be read.
         HarnessError: as `run_task`.
     """
-    if not patch.is_file():
-        raise UsageError(f"There is no patch {patch}.", remedy="Give the path of a diff, such as a model_patch.diff.")
+    _require_readable(patch)
     with _run(options, emit) as run:
         setup = run.admit(PatchAgent())
         run.verdicts.append(verify_patch(setup, "001", patch))
     return RunOutcome(run_folder=run.folder, verdicts=run.verdicts)
+
+
+def _require_readable(patch: Path) -> None:
+    remedy = "Give the path of a diff, such as a model_patch.diff."
+    if patch.is_dir():
+        raise UsageError(f"{patch} is a folder, not a patch.", remedy=remedy)
+    try:
+        patch.open("rb").close()
+    except FileNotFoundError as error:
+        raise UsageError(f"There is no patch {patch}.", remedy=remedy) from error
+    except OSError as error:
+        raise UsageError(f"{patch}: cannot be read ({error.strerror}).", remedy=remedy) from error
 
 
 @dataclass
@@ -114,9 +149,9 @@ class _Run:
                 )
             )
 
-    def admit(self, agent: Agent) -> Setup:
+    def admit(self, agent: Agent, *, controls: int = 0) -> Setup:
         """Announce the run, admit the base, and give what attempts share."""
-        self.emit(_started(self, agent))
+        self.emit(_started(self, agent, controls))
         self.started = True
         seed = secrets.randbits(53) if self.options.seed is None else self.options.seed
         base = admit(self.loaded, self.sealed, self.space / "base", self.space / "scratch", seed, self.emit)
@@ -162,7 +197,7 @@ def _kept(run: _Run) -> str:
     return f"Interrupted. Kept: {run.folder.path} with {attempts}; no process and no worktree is left."
 
 
-def _started(run: _Run, agent: Agent) -> RunStarted:
+def _started(run: _Run, agent: Agent, controls: int) -> RunStarted:
     return RunStarted(
         at=now(),
         run=run.folder.name,
@@ -171,6 +206,7 @@ def _started(run: _Run, agent: Agent) -> RunStarted:
         agent=agent.name,
         model=agent.model,
         attempts=run.options.attempts,
+        controls=controls,
         base_commit=run.sealed.commit,
         base_tree=run.sealed.tree,
         harness_version=__version__,

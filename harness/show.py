@@ -220,7 +220,7 @@ class RunLine:
             "model": started.model if started else None,
             "started_at": started.at if started else None,
             "attempts": started.attempts if started else 0,
-            "judged": len(self.state.verdicts),
+            "judged": len(self.judged),
             "best": best.model_dump(include={"attempt", "status", "speedup"}) if best else None,
             "status": self.status,
             "error": self.state.error,
@@ -229,10 +229,15 @@ class RunLine:
     @property
     def best(self) -> Verdict | None:
         """The verdict `faster` with the highest estimate; without one, the last verdict there is."""
-        faster = [verdict for verdict in self.state.verdicts if verdict.status == "faster" and verdict.speedup]
+        faster = [verdict for verdict in self.judged if verdict.status == "faster" and verdict.speedup]
         if faster:
             return max(faster, key=lambda verdict: verdict.speedup.estimate if verdict.speedup else 0.0)
-        return self.state.verdicts[-1] if self.state.verdicts else None
+        return self.judged[-1] if self.judged else None
+
+    @property
+    def judged(self) -> list[Verdict]:
+        """The verdicts on the agent's attempts, placebos and the reference patch left out."""
+        return [verdict for verdict in self.state.verdicts if not verdict.is_control]
 
 
 def load_run_line(folder: RunFolder) -> RunLine:
@@ -263,7 +268,7 @@ def run_table(lines: list[RunLine]) -> Table:
             safe(started.task if started else "?"),
             safe(" ".join(filter(None, (started.agent, started.model))) if started else "?"),
             safe(local_time(started.at) if started else "?"),
-            f"{len(line.state.verdicts)}/{started.attempts}" if started else "?",
+            f"{len(line.judged)}/{started.attempts}" if started else "?",
             safe(result, STYLES[best.status] if best else ""),
             safe(line.status, "" if line.status == "finished" else "yellow"),
         )

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from harness.errors import HarnessError, StorageError, UsageError
 from harness.journal import fold, read_events
-from harness.verdict import Verdict
+from harness.verdict import REFERENCE, Verdict
 
 LATEST = "latest"
 _STAMP = re.compile(r"(\d{8}-\d{6})(?:-(\d+))?$")
@@ -264,8 +264,10 @@ def find_attempt(out: Path, name: str | None = None) -> AttemptFolder:
         raise UsageError(f"The run {run.name} has no attempt {attempt_name}.", remedy=remedy)
     run = find_run(out, wanted)
     attempts = run.attempts
-    if len(attempts) == 1:
-        return attempts[0]
+    # The reference patch stands beside the attempts; who names the run means what the agent did.
+    made = [attempt for attempt in attempts if attempt.name != REFERENCE]
+    if len(made) == 1:
+        return made[0]
     if not attempts:
         raise UsageError(
             f"The run {run.name} has no attempts: it ended before the first.", remedy=f"See {run.journal}."

@@ -115,6 +115,11 @@ class LoadedTask(BaseModel):
         """The folder of hidden tests, if the task has one."""
         return None if self.task.tests.hidden is None else self.resolve(self.task.tests.hidden)
 
+    @property
+    def reference_patch(self) -> Path | None:
+        """The expert's patch, if the task has one."""
+        return None if self.task.reference_patch is None else self.resolve(self.task.reference_patch)
+
 
 BUNDLED = Path(__file__).resolve().parent.parent / "tasks"
 

@@ -9,6 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from harness.errors import Status
 
 Severity = Literal["review", "reject"]
+# Agents that are there to check the harness or to compare with, and compete with nobody.
+PLACEBO = "placebo"
+REFERENCE = "reference"
 
 
 class Record(BaseModel):
@@ -138,6 +141,11 @@ class Verdict(Record):
     cost: Cost = Field(default_factory=Cost)
     harness_version: str
     finished_at: str
+
+    @property
+    def is_control(self) -> bool:
+        """Whether this is a placebo or the task's reference patch: shown, and never ranked."""
+        return self.agent in (PLACEBO, REFERENCE)
 
     @property
     def counted_speedup(self) -> float | None:

@@ -153,11 +153,15 @@ class RunOptions:
     worktrees: Path
     keep_worktrees: bool
     seed: int | None
+    placebos: int
 @dataclass
 class RunOutcome:
     run_folder: object
     verdicts: list
     exit_code: int = 0
+    @property
+    def judged(self):
+        return self.verdicts
 def run_task(options, emit):
     {body}
     judged = verdict()

@@ -9,15 +9,8 @@ import pytest
 from records import HOSTILE, device, verdict
 from scipy import stats
 
-from harness.leaderboard import (
-    UNKNOWN_DEVICE,
-    boards_json,
-    boards_markdown,
-    geometric_interval,
-    leaderboard,
-    t_quantile,
-    wilson,
-)
+from harness.intervals import geometric_interval, t_quantile, wilson
+from harness.leaderboard import UNKNOWN_DEVICE, boards_json, boards_markdown, leaderboard
 from harness.verdict import Cost
 
 
