@@ -144,7 +144,7 @@ def apply(repository: Repository, patch_file: Path, checkout: Path) -> None:
     with repository.index_over(checkout) as env:
         try:
             # Without --reject and without fuzz: a hunk that does not fit leaves every file as it was.
-            run_git(checkout, "apply", "--whitespace=nowarn", str(patch_file), env=env)
+            run_git(checkout, "apply", "--whitespace=nowarn", str(patch_file.resolve()), env=env)
         except GitError as error:
             raise Rejected("does_not_apply", f"The patch does not apply to the base: {error.stderr}") from error
 
