@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from harness.sandbox.confinement import Confinement
 from harness.sandbox.groups import group_prefix
-from harness.sandbox.landlock import launcher, to_limits
-from harness.sandbox.launcher.spec import Spec, View
+from harness.sandbox.landlock import launcher, shared_walls, to_limits
+from harness.sandbox.launcher.spec import MACHINE, Spec, View
 from harness.sandbox.view import view
 
 _OPERATIONS = {"read": "--ro-bind", "write": "--bind"}
@@ -40,7 +40,7 @@ class BubblewrapSandbox:
         """See `Sandbox`."""
         files = view(confinement)
         limits = to_limits(confinement.limits)
-        walls = ["isolated", *(["landlock"] if self.landlock else []), *(["network"] if confinement.network else [])]
+        walls = ["isolated", *(["landlock"] if self.landlock else []), *shared_walls(confinement)]
         return [
             *group_prefix(confinement.limits),
             self.program,
@@ -67,6 +67,8 @@ def _arguments(files: View, scratch_bytes: int, *, network: bool) -> list[str]:
     for path, target in files.links:
         arguments += ["--symlink", target, path]
     arguments += ["--proc", "/proc", "--dev", "/dev", *tmpfs, "/dev/shm"]  # noqa: S108
+    # It covers some of these itself, those that are known to have done harm.
+    arguments += [word for name in MACHINE for word in ("--ro-bind-try", f"/proc/{name}", f"/proc/{name}")]
     for device in files.devices:
         arguments += ["--dev-bind", device, device]
     return [*arguments, "--remount-ro", "/"]

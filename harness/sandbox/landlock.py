@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 from harness.errors import UsageError
-from harness.sandbox.confinement import Confinement, ResourceLimits
+from harness.sandbox.confinement import Confinement, ResourceLimits, SandboxUnavailable
 from harness.sandbox.groups import group_prefix
-from harness.sandbox.launcher.spec import Limits, Spec, View
+from harness.sandbox.launcher.spec import MACHINE, Limits, Spec, View
 from harness.sandbox.view import view
 
 _LAUNCHER = Path(__file__).with_name("launcher")
@@ -31,6 +32,11 @@ def to_limits(limits: ResourceLimits) -> Limits:
         cpu_seconds=limits.cpu_seconds,
         scratch_bytes=limits.scratch_bytes,
     )
+
+
+def shared_walls(confinement: Confinement) -> list[str]:
+    """The walls, or openings, that every kind of sandbox has the launcher make."""
+    return [*(["network"] if confinement.network else []), *(["threads"] if confinement.gpu else [])]
 
 
 @dataclass(frozen=True)
@@ -62,13 +68,15 @@ class KernelSandbox:
 
         Raises:
             UsageError: something hidden lies in a writable folder, and without namespaces that cannot be held.
+            SandboxUnavailable: a GPU is wanted by root without namespaces, and the machine's settings lie open.
         """
         files = view(confinement)
         if not self.namespaces:
             _require_separable(files)
+            _require_closed_proc(confinement)
         walls = ["namespaces", "isolated"] if self.namespaces else []
         walls += ["landlock"] if self.landlock else []
-        walls += ["network"] if confinement.network else []
+        walls += shared_walls(confinement)
         spec = Spec(walls=walls, view=files, limits=to_limits(confinement.limits))
         return [*group_prefix(confinement.limits), *launcher(spec)]
 
@@ -81,3 +89,15 @@ def _require_separable(files: View) -> None:
                     f"{hidden} is to be hidden and lies in {folder}, which is writable.",
                     remedy="Without namespaces that cannot be held; install bubblewrap, or keep them apart.",
                 )
+
+
+def _require_closed_proc(confinement: Confinement) -> None:
+    if not confinement.gpu or os.geteuid() != 0:
+        return
+    for name in MACHINE:
+        path = Path("/proc", name)
+        if path.exists() and not os.statvfs(path).f_flag & os.ST_RDONLY:
+            raise SandboxUnavailable(
+                f"CUDA must write to /proc, and without namespaces root could then set the machine through {path}.",
+                remedy="Start the harness as an ordinary user, or install bubblewrap where it may make namespaces.",
+            )

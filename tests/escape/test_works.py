@@ -15,7 +15,7 @@ from field import Field, ground, sandbox
 
 from agent.shell import run_command
 from harness import worktree
-from harness.sandbox import Confinement, Sandbox, host_pid, scrubbed_environment
+from harness.sandbox import Confinement, Sandbox, SandboxUnavailable, host_pid, scrubbed_environment
 from harness.source import seal
 from harness.task import load_task
 
@@ -120,6 +120,32 @@ def test_git_tells_what_changed_in_a_linked_worktree(tiny: TinyTask, tmp_path: P
     assert result.exit_code == 0, result.output
     assert " M tiny/core.py" in result.output
     assert "+# faster" in result.output
+
+
+def test_with_a_gpu_threads_are_named_and_the_machine_is_not_set(ground: Field, sandbox: Sandbox) -> None:
+    """CUDA writes to /proc/self/task/*/comm; root could write to /proc/sys without a capability."""
+    try:
+        wrap = sandbox.wrap(Confinement(writable=(ground.worktree, ground.scratch), gpu=True))
+    except SandboxUnavailable:
+        pytest.skip("root without namespaces: refused, as docs/sandbox.md tells")
+    command = "echo name > /proc/self/comm && echo NAMED"
+    command += "; p=/proc/sys/vm/swappiness; v=$(cat $p); echo $v > $p && echo SET"
+    result = run_command(command, cwd=ground.worktree, env=ground.environment(), seconds=20, wrap=wrap)
+    assert "NAMED" in result.output, result.output
+    assert "SET" not in result.output
+
+
+def test_cuda_computes(ground: Field, sandbox: Sandbox) -> None:
+    torch = pytest.importorskip("torch")
+    if not torch.cuda.is_available():
+        pytest.skip("no GPU here")
+    try:
+        wrap = sandbox.wrap(Confinement(writable=(ground.worktree, ground.scratch), gpu=True))
+    except SandboxUnavailable:
+        pytest.skip("root without namespaces: refused, as docs/sandbox.md tells")
+    command = python("import torch; x = torch.ones(512, 512, device='cuda'); print((x @ x).sum().item())")
+    result = run_command(command, cwd=ground.worktree, env=ground.environment(), seconds=60, wrap=wrap)
+    assert "134217728.0" in result.output, result.output
 
 
 def test_descriptors_are_handed_on_and_processes_found(ground: Field, sandbox: Sandbox) -> None:

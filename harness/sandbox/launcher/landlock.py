@@ -38,6 +38,8 @@ WRITE = (
     | _TRUNCATE
 )
 DEVICE = _READ_FILE | _READ_DIR | _WRITE_FILE | _TRUNCATE | _IOCTL_DEV
+# CUDA does not start where it cannot write its threads' names, to /proc/PID/task/TID/comm.
+PROCESSES = READ | _WRITE_FILE | _TRUNCATE
 # For the machine's /dev/shm, where there is no private one: make and use what one knows the name of, list nothing.
 UNLISTED = _READ_FILE | _WRITE_FILE | _TRUNCATE | _MAKE_REG | _REMOVE_FILE
 LIST = _READ_DIR

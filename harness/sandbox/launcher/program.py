@@ -37,7 +37,9 @@ def run(spec: Spec, command: list[str]) -> None:
     limits.limit_self(spec.limits, counted_apart=isolated)
     kernel.drop_capabilities()
     if "landlock" in spec.walls:
-        landlock.restrict(_rules(spec.view, isolated=isolated), network=network or isolated)
+        landlock.restrict(
+            _rules(spec.view, isolated=isolated, threads="threads" in spec.walls), network=network or isolated
+        )
     seccomp.restrict(isolated=isolated, network=network)
     kernel.default_signals()
     os.execvp(command[0], command)  # noqa: S606 - to start a command is what this is for
@@ -73,10 +75,13 @@ def _children() -> list[int]:
         return [int(word) for word in stream.read().split()]
 
 
-def _rules(view: View, *, isolated: bool) -> list[landlock.Rule]:
+def _rules(view: View, *, isolated: bool, threads: bool) -> list[landlock.Rule]:
     # Within a mount namespace the holes are mounted over; else they have to be left out of the rules.
     holes = [] if isolated else view.hide
-    rules = [("/proc", landlock.READ), *((path, landlock.WRITE) for path in view.write)]
+    rules = [
+        ("/proc", landlock.PROCESSES if threads else landlock.READ),
+        *((path, landlock.WRITE) for path in view.write),
+    ]
     for path in view.read:
         rules += landlock.around(path, holes, landlock.READ)
     if isolated:

@@ -23,13 +23,11 @@ from .kernel import (
     restrict_mount,
 )
 from .limits import write
-from .spec import Limits, View
+from .spec import MACHINE, Limits, View
 
 _STAGE = "/tmp"  # noqa: S108 - only a place to mount on, in a mount namespace of our own
 _OLD, _NEW = "/old", "/new"
 _DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
-# Files of root's, and started as root we are their owner: capabilities are not asked for.
-_MACHINE = ("sys", "sysrq-trigger", "irq", "bus", "fs", "acpi", "scsi")
 
 
 def enter(view: View, limits: Limits) -> None:
@@ -120,7 +118,7 @@ def _processes(limits: Limits) -> None:
     minor = "".join(itertools.takewhile(str.isdigit, rest))
     if (int(major), int(minor or 0)) >= (6, 14):
         write(f"{proc}/sys/kernel/pid_max", str(max(limits.processes, 301)))
-    for name in _MACHINE:
+    for name in MACHINE:
         path = f"{proc}/{name}"
         if os.path.exists(path):
             mount(path, path, None, MS_BIND | MS_REC)

@@ -6,6 +6,10 @@ launcher's start.
 
 from __future__ import annotations
 
+# What of /proc sets the machine and not a process. Its files are root's, who needs no capability to write to some
+# of them: they have to be on a read-only mount wherever root's processes may write to /proc.
+MACHINE = ("sys", "sysrq-trigger", "irq", "bus", "fs", "acpi", "scsi", "driver")
+
 
 class Limits:
     """What a command may use up; None for no limit of ours.
@@ -72,7 +76,8 @@ class Spec:
             `namespaces`: give it namespaces of its own;
             `isolated`: it is in namespaces of its own by the time the rules are laid on, whoever made them;
             `landlock`: lay Landlock's rules on;
-            `network`: leave it the network.
+            `network`: leave it the network;
+            `threads`: leave it its processes' files in /proc to write to.
         view: the files.
         limits: the limits.
     """
