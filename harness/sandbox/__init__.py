@@ -8,7 +8,7 @@ machine. `docs/sandbox.md` says what holds under which.
 from harness.sandbox.choose import NoSandbox, Wanted, choose_sandbox, working_sandboxes
 from harness.sandbox.confinement import Confinement, ResourceLimits, Sandbox, SandboxUnavailable
 from harness.sandbox.environment import scrubbed_environment
-from harness.sandbox.processes import harden_self, host_pid
+from harness.sandbox.processes import harden_self, host_pid, lineage
 
 # What holds where no sandbox was put before a command.
 NAME = "none"
@@ -24,6 +24,7 @@ __all__ = [
     "choose_sandbox",
     "harden_self",
     "host_pid",
+    "lineage",
     "scrubbed_environment",
     "working_sandboxes",
 ]

@@ -16,7 +16,7 @@ _OPERATIONS = {"read": "--ro-bind", "write": "--bind"}
 
 @dataclass(frozen=True)
 class BubblewrapSandbox:
-    """https://github.com/containers/bubblewrap, 0.5 or later.
+    """https://github.com/containers/bubblewrap, 0.8 or later.
 
     Attributes:
         program: path of `bwrap`.

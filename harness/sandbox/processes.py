@@ -36,6 +36,17 @@ def host_pid(wrapper: int, inner: int) -> int | None:
     return None
 
 
+def lineage(wrapper: int, pid: int) -> set[int]:
+    """`pid` and every process between it and `wrapper`, that included: none of them may be killed to keep `pid`."""
+    found = {wrapper}
+    with contextlib.suppress(psutil.NoSuchProcess):
+        process: psutil.Process | None = psutil.Process(pid)
+        while process is not None and process.pid != wrapper:
+            found.add(process.pid)
+            process = process.parent()
+    return found
+
+
 def _innermost(pid: int) -> int | None:
     with contextlib.suppress(OSError):
         for line in Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines():

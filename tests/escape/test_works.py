@@ -15,7 +15,7 @@ from field import Field, ground, sandbox
 
 from agent.shell import run_command
 from harness import worktree
-from harness.sandbox import Confinement, Sandbox, SandboxUnavailable, host_pid, scrubbed_environment
+from harness.sandbox import Confinement, Sandbox, SandboxUnavailable, host_pid, lineage, scrubbed_environment
 from harness.source import seal
 from harness.task import load_task
 
@@ -170,6 +170,8 @@ def test_descriptors_are_handed_on_and_processes_found(ground: Field, sandbox: S
         pid = host_pid(process.pid, inner)
         assert pid is not None
         assert (inner == pid) is not sandbox.separates_processes
+        assert {pid, process.pid} <= lineage(process.pid, pid)
+        assert len(lineage(process.pid, pid)) == (3 if sandbox.separates_processes else 2)
         assert sys.executable in Path(f"/proc/{pid}/cmdline").read_text().split("\0")
         os.kill(pid, 9)
         assert process.wait(timeout=10) == 137
