@@ -30,7 +30,7 @@ from harness.events import (
 )
 from harness.journal import encode_event
 from harness.leaderboard import board_table, leaderboard
-from harness.show import headline, patch_file, shown_path, workload_table
+from harness.show import best_of_text, headline, patch_file, shown_path, workload_table
 from harness.store import RunFolder, find_runs, read_verdicts
 from harness.text import bar, duration_text, interval_text, printable, safe, shortened
 from harness.timing.measurement import Progress
@@ -276,6 +276,8 @@ def print_summary(
             console.print(safe(f"  {verdict.message}", multiline=True))
             if verdict.workloads:
                 console.print(workload_table(verdict.workloads))
+        if best := best_of_text(verdict):
+            console.print(safe(f"  {best} (wide enough for having been chosen)"))
         patch = patch_file(verdict, run_folder.attempt(verdict.attempt)) if verdict.attempt else None
         if patch:
             console.print(safe(f"  patch: {shown_path(patch)}"), soft_wrap=True)

@@ -148,6 +148,7 @@ class Judge:
             sessions=selection.sessions + (confirmation.sessions if confirmation else 0),
             min_effect=min_effect,
             noise=self.base.noise,
+            flags=published.flags,
         )
         self._keep_samples(folder, selection, confirmation)
         judgement.status, judgement.cause, judgement.message = conclude(published, min_effect, confirmed=confirmation)

@@ -276,6 +276,11 @@ def fold(events: Iterable[Event]) -> RunState:
             attempts[event.attempt] = replace(attempts.get(event.attempt, AttemptState()), steps=event.step)
         elif isinstance(event, AttemptFinished):
             attempts[event.attempt] = replace(attempts.get(event.attempt, AttemptState()), verdict=event.verdict)
+        elif isinstance(event, RunFinished):
+            # Only when all is over is it known from how many the best was chosen: the last word counts.
+            for verdict in event.attempts:
+                name = str(verdict.attempt)
+                attempts[name] = replace(attempts.get(name, AttemptState()), verdict=verdict)
         last = event
     if not isinstance(last, RunFinished):  # Never ended, or ended and was resumed.
         return RunState(started, admitted, attempts)

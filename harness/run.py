@@ -22,6 +22,7 @@ from harness.events import AdmissionStep, Admitted, Emit, Event, RunFinished, Ru
 from harness.git import Repository
 from harness.journal import Journal
 from harness.placebo import PlaceboAgent, require_editable
+from harness.selection import settle_best
 from harness.source import seal
 from harness.store import RunFolder, create_run, storage_error
 from harness.task import LoadedTask, load_task
@@ -143,6 +144,7 @@ class _Run:
     def finish(self, *, interrupted: bool = False, error: str | None = None) -> None:
         """Write the last event of a run that had a first."""
         if self.started:
+            self.verdicts = settle_best(self.verdicts, self.folder)
             self.emit(
                 RunFinished(
                     at=now(), run=self.folder.name, attempts=self.verdicts, interrupted=interrupted, error=error

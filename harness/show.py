@@ -165,6 +165,9 @@ def verdict_parts(verdict: Verdict) -> list[RenderableType]:
         timing = verdict.timing
         confirmed = interval_text(timing.confirmation) if timing.confirmation else "not needed"
         parts.append(safe(f"timing   selection {interval_text(timing.selection)}, confirmation {confirmed}"))
+        if timing.adjusted:
+            parts.append(safe(f"         {best_of_text(verdict)}"))
+        parts += [safe(f"FLAG     {flag}", "yellow") for flag in timing.flags]
         if timing.noise:
             floor = f"{interval_text(timing.noise.speedup)}, smallest claim {timing.min_effect:.0%}"
             parts.append(safe(f"noise    base against itself {floor}"))
@@ -177,6 +180,14 @@ def verdict_parts(verdict: Verdict) -> list[RenderableType]:
     parts.append(safe(f"base     {verdict.base_commit[:12]}"))
     parts.append(safe(f"cost     {cost_text(verdict.cost)}"))
     return parts
+
+
+def best_of_text(verdict: Verdict) -> str:
+    """The interval of a run's best attempt, as wide as having been picked makes it; empty for any other."""
+    timing = verdict.timing
+    if timing is None or timing.adjusted is None:
+        return ""
+    return f"best of {timing.chosen_from}: {interval_text(timing.adjusted)}"
 
 
 def highlighted(diff: str) -> Syntax | Text:

@@ -88,13 +88,27 @@ class NoiseFloor(Record):
 
 
 class TimingEvidence(Record):
-    """How the published number came about: what was looked at first, and what confirmed it."""
+    """How the published number came about: what was looked at first, and what confirmed it.
+
+    Attributes:
+        selection: the first measurement's.
+        confirmation: the second's, in fresh processes and with new seeds; None where there was no win to confirm.
+        sessions: fresh process pairs, both measurements together.
+        min_effect: the smallest effect that was claimed, as a fraction.
+        noise: base against base.
+        adjusted: of a run's best attempt, the interval that allows for its having been picked (`harness.selection`).
+        chosen_from: how many attempts it was picked from.
+        flags: what the measurement could not make sure of, a sentence each.
+    """
 
     selection: Interval
     confirmation: Interval | None
     sessions: int
     min_effect: float
     noise: NoiseFloor | None
+    adjusted: Interval | None = None
+    chosen_from: int = 1
+    flags: list[str] = Field(default_factory=list)
 
 
 class Finding(Record):

@@ -61,6 +61,24 @@ class Bench:
         again = f"def call(target, inputs):\n    for _ in range({repeats - 1}):\n        _once(target, inputs)\n"
         return f"{self.call_source}\n_once = call\n\n{again}    return _once(target, inputs)\n"
 
+    def slowed_call_source(self, slowdown: float, device: str) -> str:
+        """Source of a `call` that takes `1 + slowdown` times as long as the bench's own.
+
+        It times its own call and then waits, busy, for that fraction of it. So the slowdown is a factor of every
+        call whatever the code and its noise, known to within the wait's last look at the clock (some 50 ns) a call;
+        an extra call now and then would be a step that the medians do not see. A slowdown of 0 looks at the clock
+        as often and does not wait: compared with it, the clock's own cost cancels.
+        """
+        wait = "__import__('torch').cuda.synchronize()" if device == "cuda" else "pass"
+        return (
+            f"{self.call_source}\n_once = call\n_now = __import__('time').perf_counter_ns\n\n"
+            "def call(target, inputs):\n"
+            f"    start = _now()\n    result = _once(target, inputs)\n    {wait}\n"
+            f"    end = start + int((_now() - start) * {1 + slowdown!r})\n"
+            "    while _now() < end:\n        pass\n"
+            "    return result\n"
+        )
+
     def listed(self, device: str, *, held_out: bool) -> list[Workload]:
         """The workloads for a device, without the held-out ones unless asked for.
 

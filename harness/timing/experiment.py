@@ -118,7 +118,7 @@ class Experiment:
                     estimate.as_ratio(), sessions=sessions, looks=protocol.looks, min_effect=protocol.min_effect
                 )
                 if sessions in protocol.looks:
-                    refusal = audit(self._workloads, self._records)
+                    refusal = self._audit()
                     if refusal is not None:
                         return refusal
                 if stopped is not None:
@@ -139,6 +139,9 @@ class Experiment:
                 session.time(workload, self._plans[workload.name])
             self.current = None
         self._records.append(session.record)
+
+    def _audit(self) -> Refusal | None:
+        return audit(self._workloads, self._records)
 
     def _values(self, workload: Workload) -> list[float]:
         """One log ratio for each session."""

@@ -63,6 +63,43 @@ ADVISORY = Protocol(looks=[6], alpha=0.05, pairs=8, sessions_per_server=3)
 """A first impression in seconds, for the agent at work: one look, and an interval somewhat too narrow."""
 
 
+class Command(Record):
+    """One program that is timed whole, or by a number it prints.
+
+    Attributes:
+        name: the workload's name.
+        held_out: whether the agent never sees it.
+        arguments: program and arguments, run in the checkout; `{seed}` in one is a fresh number for every pair.
+    """
+
+    name: str
+    held_out: bool = False
+    arguments: list[str] = Field(min_length=1)
+
+
+class CommandSpec(Record):
+    """What `mode: command` times, and how its outputs are held against the base's; see `harness.task.Metric`.
+
+    Attributes:
+        commands: the workloads.
+        number: a regular expression with a group `value`: what is compared is the last number it finds on standard
+            output; None for the wall time of the whole process.
+        unit: of that number: `ns`, `us`, `ms`, `s`, or anything else.
+        higher_is_better: whether the number is a rate: its reciprocal is what is made smaller.
+        compare: `stdout` (whole, the number masked), `regex` (all that `pattern` finds in it) or `none`.
+        pattern: for `compare: regex`.
+        check: program and arguments that look at an output on their own; None for none.
+    """
+
+    commands: list[Command] = Field(min_length=1)
+    number: str | None = None
+    unit: str = "s"
+    higher_is_better: bool = False
+    compare: Literal["stdout", "regex", "none"] = "stdout"
+    pattern: str | None = None
+    check: list[str] | None = None
+
+
 class MeasureJob(Record):
     """A measurement of one candidate tree against one base tree.
 
@@ -70,7 +107,9 @@ class MeasureJob(Record):
     parent's secret: inputs are made from it, and it never reaches a worker. `scratch` is a folder for what
     workers write (home, temporary files, caches, standard error); it is made if it is not there, and what a
     measurement puts into it is removed when it ends. `candidate_repeats` makes the candidate's arm do every call so
-    many times over: a slowdown of known size, to see whether it comes back (`harness.known_effect`).
+    many times over: a slowdown of known size, to see whether it comes back (`harness.known_effect`). The
+    `_slowdown`s do the same by a fraction of a call, 0.05 for 5 %: see `Bench.slowed_call_source`. `command` is what
+    the mode `command` times; it has neither bench nor api, and those two are empty then.
     """
 
     bench_file: str
@@ -84,6 +123,9 @@ class MeasureJob(Record):
     protocol: Protocol
     scratch: str
     candidate_repeats: int = Field(default=1, ge=1)
+    base_slowdown: float = Field(default=0.0, ge=0)
+    candidate_slowdown: float = Field(default=0.0, ge=0)
+    command: CommandSpec | None = None
 
 
 class RefereeRequest(Record):
@@ -140,6 +182,7 @@ class Measurement(Record):
             what it has seen would gain there.
         device: the machine.
         seconds: wall time of the whole measurement.
+        flags: sentences about what could not be made sure of; they belong beside the number wherever it goes.
     """
 
     speedup: Interval
@@ -151,6 +194,7 @@ class Measurement(Record):
     repeated_inputs: list[str]
     device: Device
     seconds: float
+    flags: list[str] = Field(default_factory=list)
 
 
 class WrongOutput(Record):

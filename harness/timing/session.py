@@ -65,7 +65,11 @@ class Session:
         """
         setup: dict[str, Any] = {"root": str(self._server.tree), "api": job.api, "device": job.device, "mode": job.mode}
         repeats = job.candidate_repeats if self.role == "candidate" else 1
-        setup |= {"call": bench.repeated_call_source(repeats), "load": bench.load_source}
+        call = bench.repeated_call_source(repeats)
+        if job.base_slowdown or job.candidate_slowdown:
+            slowdown = job.candidate_slowdown if self.role == "candidate" else job.base_slowdown
+            call = bench.slowed_call_source(slowdown, job.device)
+        setup |= {"call": call, "load": bench.load_source}
         self._request(setup, job.protocol.patience_seconds, raised="import_failed")
 
     def give(self, packed: list[bytes], seconds: float) -> None:

@@ -1,0 +1,111 @@
+"""The best of several attempts, and what may be said of it: an interval that holds whichever of them was chosen.
+
+Each confirmation is a fresh measurement, so its own interval is right for its own patch. But whoever picks the
+highest of N picks the luckiest too (the winner's curse), and the picked interval misses more often than it says. If
+each of the N intervals misses with probability at most alpha / N, then all of them hold together with probability
+1 - alpha (Bonferroni; Dunn, "Multiple Comparisons Among Means", JASA 56, 1961), and so does the one that is picked,
+by whatever rule. The estimate keeps its luck; the interval's low end is what can be relied on.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import fmean, stdev
+
+from harness.journal import strict_json
+from harness.store import RunFolder, write_atomic
+from harness.timing.measurement import Measurement, Protocol, Sample
+from harness.timing.statistics import Estimate, critical_value, hodges_lehmann, session_value
+from harness.verdict import Interval, Verdict
+
+ALPHA = 0.05
+
+
+def values_by_workload(samples: Sequence[Sample]) -> dict[str, list[float]]:
+    """Each workload's session values (log ratios of times), sessions ascending."""
+    pairs: dict[str, dict[int, list[Sample]]] = {}
+    for sample in samples:
+        pairs.setdefault(sample.workload, {}).setdefault(sample.session, []).append(sample)
+    return {
+        workload: [
+            session_value([each.base_us for each in taken], [each.candidate_us for each in taken])
+            for _, taken in sorted(sessions.items())
+        ]
+        for workload, sessions in pairs.items()
+    }
+
+
+def overall_values(samples: Sequence[Sample]) -> list[float]:
+    """The sessions' values over all workloads: logarithms of geometric means."""
+    return [fmean(values) for values in zip(*values_by_workload(samples).values(), strict=True)]
+
+
+def best_of(values: Sequence[float], chosen_from: int, looks: int = 1) -> Estimate:
+    """The estimate of a measurement that was picked from several, with its 95 % interval.
+
+    Args:
+        values: the picked measurement's session values.
+        chosen_from: how many it was picked from, at least 1.
+        looks: how many times each of them was looked at to decide whether to stop; the looks share the error too.
+
+    Returns:
+        Hodges-Lehmann, with Wilcoxon's interval at level 1 - 0.05 / (chosen_from * looks). Where there are too few
+        values for that level (8 reach 99.2 % and no more), the interval is Student's t at that level, widened to
+        hold every Walsh average: t supposes that session values, themselves medians, are about normal.
+
+    Raises:
+        ValueError: there are fewer than two values, or nothing to choose from.
+    """
+    if len(values) < 2 or chosen_from < 1:
+        raise ValueError(f"{len(values)} sessions of {chosen_from} attempts give no interval")
+    alpha = ALPHA / (chosen_from * looks)
+    wilcoxon = hodges_lehmann(values, alpha)
+    if critical_value(len(values), alpha) >= 0:
+        return wilcoxon
+    from scipy.stats import t  # noqa: PLC0415 - slow to import, and seldom needed
+
+    mean = fmean(values)
+    half = float(t.ppf(1 - alpha / 2, len(values) - 1)) * stdev(values) / math.sqrt(len(values))
+    return Estimate(
+        estimate=wilcoxon.estimate,
+        low=min(mean - half, wilcoxon.low),
+        high=max(mean + half, wilcoxon.high),
+        level=1 - alpha,
+    )
+
+
+def settle_best(verdicts: list[Verdict], run: RunFolder) -> list[Verdict]:
+    """The verdicts of a run that is over; its best `faster` one gets the interval for having been chosen.
+
+    Nothing changes where there was one attempt only, none is faster, or its samples cannot be read. The attempt's
+    `verdict.json` is written anew.
+
+    Args:
+        verdicts: all of the run's. Each attempt could have been the best; placebos and the reference could not.
+        run: the run's folder, with the attempts' `samples.json`.
+    """
+    attempts = [each for each in verdicts if not each.is_control]
+    faster = [each for each in attempts if each.status == "faster" and each.speedup and each.timing and each.attempt]
+    if len(attempts) < 2 or not faster:
+        return verdicts
+    best = max(faster, key=lambda each: each.speedup.estimate if each.speedup else 0.0)
+    folder = run.attempt(str(best.attempt))
+    adjusted = _adjusted(folder.samples, len(attempts))
+    if adjusted is None or best.timing is None:
+        return verdicts
+    timing = best.timing.model_copy(update={"adjusted": adjusted, "chosen_from": len(attempts)})
+    settled = best.model_copy(update={"timing": timing})
+    write_atomic(folder.verdict, strict_json(settled.model_dump(), indent=2) + "\n")
+    return [settled if each is best else each for each in verdicts]
+
+
+def _adjusted(samples: Path, chosen_from: int) -> Interval | None:
+    try:
+        kept = json.loads(samples.read_text(encoding="utf-8"))
+        confirmation = Measurement.model_validate(kept["confirmation"])
+        return best_of(overall_values(confirmation.samples), chosen_from, len(Protocol().looks)).as_ratio()
+    except (OSError, ValueError, KeyError, TypeError):
+        return None

@@ -1,0 +1,133 @@
+"""The interval of a best attempt: does it hold as often as it says, whichever attempt was picked?"""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from records import AT, device, interval, story, verdict, write_run
+
+from harness.events import RunFinished
+from harness.journal import fold, read_events, strict_json
+from harness.selection import best_of, overall_values, settle_best
+from harness.show import best_of_text
+from harness.store import RunFolder
+from harness.timing.measurement import Measurement, Sample
+from harness.timing.statistics import hodges_lehmann
+
+Noise = Callable[[random.Random], float]
+NOISES: dict[str, Noise] = {
+    "normal": lambda rng: rng.gauss(0, 0.02),
+    "heavy tails": lambda rng: 0.01 * rng.gauss(0, 1) / max(rng.random(), 0.05),
+}
+
+
+def misses(noise: Noise, *, attempts: int, sessions: int, adjusted: bool, trials: int = 800) -> float:
+    """How often the interval of the best of `attempts` equal patches, worth exactly 1.0x each, leaves 1.0x out."""
+    rng = random.Random(12)
+    missed = 0
+    for _ in range(trials):
+        measured = [[noise(rng) for _ in range(sessions)] for _ in range(attempts)]
+        best = max(measured, key=lambda values: hodges_lehmann(values, 0.05).estimate)
+        found = best_of(best, attempts if adjusted else 1)
+        missed += not found.low <= 0 <= found.high
+    return missed / trials
+
+
+@pytest.mark.parametrize("noise", NOISES.values(), ids=NOISES.keys())
+@pytest.mark.parametrize(("attempts", "sessions"), [(2, 8), (8, 8), (8, 16)])
+def test_the_best_of_several_is_covered_as_often_as_it_says(noise: Noise, attempts: int, sessions: int) -> None:
+    assert misses(noise, attempts=attempts, sessions=sessions, adjusted=True) <= 0.065
+
+
+def test_without_the_adjustment_it_is_not() -> None:
+    assert misses(NOISES["normal"], attempts=8, sessions=16, adjusted=False) > 0.1
+
+
+def test_more_to_choose_from_and_more_looks_make_it_wider() -> None:
+    values = [0.1 + 0.01 * ((7 * number) % 13 - 6) for number in range(24)]
+    widths = [
+        (found := best_of(values, chosen_from, looks)).high - found.low
+        for chosen_from, looks in [(1, 1), (4, 1), (4, 3), (400, 3)]
+    ]
+    assert widths == sorted(widths)
+    assert widths[0] < widths[-1]
+
+
+def test_nothing_to_estimate_from_is_an_error() -> None:
+    with pytest.raises(ValueError, match="1 sessions of 3 attempts"):
+        best_of([0.1], 3)
+
+
+def sample(session: int, workload: str, base: float, candidate: float) -> Sample:
+    return Sample(
+        session=session,
+        workload=workload,
+        base_us=base,
+        candidate_us=candidate,
+        candidate_first=True,
+        calls=1,
+        base_worker_us=base,
+        candidate_worker_us=candidate,
+    )
+
+
+def test_overall_values_are_logs_of_geometric_means() -> None:
+    samples = [sample(0, "a", 2, 1), sample(0, "b", 8, 1), sample(1, "a", 1, 1), sample(1, "b", 1, 1)]
+    assert overall_values(samples) == pytest.approx([1.3862943611, 0.0])
+
+
+def measurement(speedup: float) -> Measurement:
+    rng = random.Random(3)
+    samples = [
+        sample(session, "decode-1", speedup * math.exp(rng.gauss(0, 0.01)), 1.0) for session in range(16) for _ in "12"
+    ]
+    return Measurement(
+        speedup=interval(speedup),
+        workloads=verdict().workloads,
+        samples=samples,
+        sessions=16,
+        stopped="decided",
+        look_level=0.978,
+        repeated_inputs=[],
+        device=device(),
+        seconds=1.0,
+    )
+
+
+def test_the_best_of_a_run_carries_its_interval_to_the_last_event_and_the_file(tmp_path: Path) -> None:
+    low, high = verdict(speedup=2.0), verdict(speedup=3.0, attempt="002")
+    placebo = verdict(speedup=9.0, attempt="003", agent="placebo")
+    folder = RunFolder(tmp_path / "moe_align-20261121-004512")
+    kept = {"selection": None, "confirmation": measurement(3.0).model_dump()}
+    folder.attempt("002").create().samples.write_text(strict_json(kept))
+    settled = settle_best([low, high, placebo], folder)
+    assert settled[0] == low
+    assert settled[2] == placebo
+    timing = settled[1].timing
+    assert timing is not None
+    assert timing.adjusted is not None
+    assert timing.chosen_from == 2
+    assert timing.adjusted.low < 3.0 < timing.adjusted.high
+    assert best_of_text(settled[1]).startswith("best of 2: ")
+    assert json.loads(folder.attempt("002").verdict.read_text())["timing"]["chosen_from"] == 2
+
+    last = RunFinished(at=AT, run=folder.name, attempts=settled)
+    write_run(tmp_path, low, [*story(low)[:-1], last])
+    assert fold(read_events(folder.journal)).verdicts == settled
+
+
+def test_one_attempt_is_chosen_from_nothing(tmp_path: Path) -> None:
+    assert settle_best([verdict()], RunFolder(tmp_path)) == [verdict()]
+
+
+@pytest.mark.parametrize("content", ["", "{}", '{"confirmation": null}', '{"confirmation": {"samples": []}}', "[]"])
+def test_a_damaged_record_leaves_the_verdicts_as_they_are(tmp_path: Path, content: str) -> None:
+    both = [verdict(), verdict(speedup=2.0, attempt="002")]
+    assert settle_best(both, RunFolder(tmp_path)) == both
+    RunFolder(tmp_path).attempt("001").create().samples.write_text(content)
+    assert settle_best(both, RunFolder(tmp_path)) == both
