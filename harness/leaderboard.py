@@ -246,7 +246,7 @@ def board_table(board: Board) -> Table:
     for heading in ("#", "agent", "faster", "geo. mean", "of correct", "best", "infra", "cost"):
         justify: Literal["left", "right"] = "left" if heading == "agent" else "right"
         # Only names fold: a folded interval is hard to read.
-        table.add_column(heading, justify=justify, overflow="fold", no_wrap=heading != "agent")
+        table.add_column(heading, justify=justify, overflow="fold", no_wrap=heading != "agent", min_width=len(heading))
     for row in _shown(board):
         cells = dict(zip(HEADINGS, _cells(row), strict=True))
         table.add_row(

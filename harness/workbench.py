@@ -20,9 +20,8 @@ from harness.patch import matches, take_diff
 from harness.sandbox import scrubbed_environment
 from harness.task import LoadedTask
 from harness.timing.client import check_outputs, measure, profile
-from harness.timing.measurement import MeasureJob, Measurement, Progress, Protocol, Refusal
+from harness.timing.measurement import ADVISORY, MeasureJob, Measurement, Progress, Refusal
 
-ADVISORY = Protocol(looks=[6], alpha=0.05)
 OUTPUT_BYTES = 20_000
 
 

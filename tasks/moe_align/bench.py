@@ -70,12 +70,13 @@ def workloads(device: str) -> list[Workload]:
         _workload("decode-64x6-e64-b64-int64-bad", 64, 6, 64, 64, dtype="int64", bad=0.05),
         _workload("chunk-512x8-e128-b64-mapped", 512, 8, 128, 64, mapped=True),
         _workload("prefill-4096x2-e64-b128", 4096, 2, 64, 128),
-        _workload("prefill-16384x1-e16-b128-one", 16384, 1, 16, 128, routing="one"),
+        # A few bad ids: without them there would be only as many different inputs as experts to choose from.
+        _workload("prefill-16384x1-e16-b128-one", 16384, 1, 16, 128, routing="one", bad=0.01),
     ]
     held_out = [
         _workload("decode-1x2-e64-b16", 1, 2, 64, 16, held_out=True),
         _workload("decode-16x8-e256-b128-zipf", 16, 8, 256, 128, routing="zipf", held_out=True),
-        _workload("chunk-300x1-e32-b32-one", 300, 1, 32, 32, routing="one", held_out=True),
+        _workload("chunk-300x1-e32-b32-one", 300, 1, 32, 32, routing="one", bad=0.02, held_out=True),
         _workload("chunk-1000x4-e60-b48-int64-bad", 1000, 4, 60, 48, dtype="int64", bad=0.02, held_out=True),
         _workload("prefill-4096x6-e160-b64-mapped", 4096, 6, 160, 64, mapped=True, held_out=True),
         _workload("prefill-16384x8-e256-b256-zipf", 16384, 8, 256, 256, routing="zipf", held_out=True),
