@@ -201,6 +201,29 @@ def verify(
     raise typer.Exit(code)
 
 
+@app.command(rich_help_panel=CODE_FASTER)
+def check(
+    task: Annotated[str, typer.Argument(help="A task file, or the name of a bundled task.")],
+    worktrees: Worktrees = Path("worktrees"),
+    seed: Seed = None,
+    json: Json = False,
+) -> None:
+    """Admit or refuse a task: does its base build and pass, can its tests fail, does cheating get nothing?
+
+    Exits 0 when the task is admitted, 2 when it is refused.
+    """
+    from harness.check import check_task  # noqa: PLC0415
+    from harness.check_display import report_table, watching_checks  # noqa: PLC0415
+    from harness.journal import strict_json  # noqa: PLC0415
+
+    report = check_task(task, worktrees, seed, watching_checks())
+    if json:
+        typer.echo(strict_json(report.model_dump()))
+    else:
+        _print(report_table(report))
+    raise typer.Exit(0 if report.admitted else 2)
+
+
 @app.command("list", rich_help_panel=LOOK)
 def list_runs(out: Out = Path("runs"), json: Json = False) -> None:
     """List the runs: task, agent, when, attempts, best, status."""

@@ -41,7 +41,16 @@ class TestReport:
     broken: dict[str, str] = field(default_factory=dict)
 
 
-def run_tests(loaded: LoadedTask, checkout: Path, scratch: Path, report: Path | None, *, hidden: bool) -> TestReport:
+def run_tests(
+    loaded: LoadedTask,
+    checkout: Path,
+    scratch: Path,
+    report: Path | None,
+    *,
+    hidden: bool,
+    seconds: float = TEST_SECONDS,
+    stop_at_first: bool = False,
+) -> TestReport:
     """Run the public tests, and the hidden ones where asked, on a built checkout.
 
     Args:
@@ -50,6 +59,8 @@ def run_tests(loaded: LoadedTask, checkout: Path, scratch: Path, report: Path | 
         scratch: a private folder for homes, caches and reports.
         report: where the merged JUnit report goes; None to drop it.
         hidden: whether the hidden tests run too.
+        seconds: the time limit of each command.
+        stop_at_first: whether the first failure ends a command: enough to know that there is one.
     """
     commands = list(loaded.task.tests.public)
     if hidden and loaded.hidden_tests is not None:
@@ -67,11 +78,12 @@ def run_tests(loaded: LoadedTask, checkout: Path, scratch: Path, report: Path | 
         xml.unlink(missing_ok=True)
         # The rerun order is the file's order, and no cache is written into the checkout.
         options = f"--junitxml={shlex.quote(str(xml))} -o junit_family=xunit2 -p no:cacheprovider -p no:randomly"
+        options += " --exitfirst" if stop_at_first else ""
         result = run_command(
             command,
             cwd=checkout,
             env=environment | {"PYTEST_ADDOPTS": options},
-            seconds=TEST_SECONDS,
+            seconds=seconds,
             max_bytes=OUTPUT_BYTES,
         )
         found = _read_junit(xml, suites)

@@ -174,9 +174,9 @@ class _Run:
 def _run(options: RunOptions, emit: Emit) -> Iterator[_Run]:
     """A run's frame: folders and journal before, the last event and a clean house after, whatever happens."""
     loaded = load_task(options.task)
-    _require_writable(options.worktrees)
+    require_writable(options.worktrees)
     folder = create_run(loaded.task.name, options.out)
-    with _unless_empty(folder), _workspace(options, folder.name) as space, _terminable():
+    with _unless_empty(folder), _workspace(options, folder.name) as space, terminable():
         run = _Run(options, loaded, folder, space, emit, seal(loaded, space / "judge.git"))
         with Journal(folder.journal) as journal:
             run.emit = _both(journal, emit)
@@ -228,7 +228,7 @@ def _both(journal: Journal, emit: Emit) -> Emit:
     return send
 
 
-def _require_writable(worktrees: Path) -> None:
+def require_writable(worktrees: Path) -> None:
     """Fail before a run folder is made, not after."""
     try:
         worktrees.mkdir(parents=True, exist_ok=True)
@@ -267,7 +267,7 @@ def _workspace(options: RunOptions, run: str) -> Iterator[Path]:
 
 
 @contextmanager
-def _terminable() -> Iterator[None]:
+def terminable() -> Iterator[None]:
     """SIGTERM ends a run as Ctrl-C does: tidily."""
     if threading.current_thread() is not threading.main_thread():
         yield
