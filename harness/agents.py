@@ -130,4 +130,8 @@ def _live(model: str | None, base_url: str | None) -> Agent:
         raise UsageError("--agent loop needs a model.", remedy="Name one with -m MODEL.")
     from agent.openai_model import new_model  # noqa: PLC0415  (imports the SDK's configuration only when asked for)
 
+    try:
+        new_model(model, base_url=base_url)  # a missing key is told now, not after the base is admitted
+    except ModelError as error:
+        raise UsageError(str(error)) from error
     return LoopAgent(name="loop", model=model, new_model=lambda: new_model(model, base_url=base_url))

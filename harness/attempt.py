@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from agent.prompt import render
 from harness import __version__, worktree
 from harness.admission import now
 from harness.agents import Agent, OnStep
-from harness.errors import AgentFailed, AttemptEnded, InfraFailed, InfrastructureError
+from harness.errors import AgentFailed, AttemptEnded, HarnessError, InfraFailed, InfrastructureError
 from harness.evaluate import Judge, Judgement, OnPhase, OnProgress
 from harness.events import AgentStep, AttemptFinished, AttemptStarted, Emit, Phase, PhaseStarted, TimingProgress
 from harness.git import Repository
@@ -71,6 +72,12 @@ def run_attempt(setup: Setup, name: str) -> Verdict:
         judgement = Judgement(status=end.status, cause=end.cause, message=end.message)
     except InfrastructureError as error:
         judgement = Judgement(status="infra_failed", cause="infrastructure", message=str(error))
+    except HarnessError:
+        raise  # a full disk, say: the run cannot go on
+    except Exception as error:
+        write_atomic(folder.path / "internal_error.txt", traceback.format_exc())
+        message = f"{type(error).__name__}: {error} (a bug in harness: {folder.path / 'internal_error.txt'})"
+        judgement = Judgement(status="infra_failed", cause="internal_error", message=message)
     finally:
         if not setup.keep_worktrees:
             worktree.remove(setup.repository, tree)

@@ -119,7 +119,7 @@ def run(
     task: Annotated[str, typer.Argument(help="A task file, or the name of a bundled task.")],
     agent: Annotated[
         str | None,
-        typer.Option(help="Who edits the code: replay, nop, ... Default: a model if -m is given, else replay."),
+        typer.Option(help="Who edits the code: replay, loop, nop. Default: a model if -m is given, else replay."),
     ] = None,
     model: Annotated[str | None, typer.Option("-m", "--model", help="The model the agent asks.")] = None,
     base_url: Annotated[

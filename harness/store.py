@@ -127,6 +127,8 @@ def storage_error(error: OSError, path: Path, verb: str) -> StorageError:
         errno.ENOENT: "The folder is gone; was it removed while the run lasted?",
     }
     remedies[errno.EDQUOT] = remedies[errno.EFBIG] = remedies[errno.ENOSPC]
+    if verb == "make the folder":
+        remedies.pop(errno.ENOENT)
     remedy = remedies.get(error.errno or 0, "Choose a folder that you may write to with --out.")
     return StorageError(f"Cannot {verb} {path}: {error.strerror or error}.", remedy=remedy)
 

@@ -18,7 +18,7 @@ from tiny_task import TinyTask
 from harness.errors import AdmissionError, HarnessError, StorageError, TaskError, UsageError
 from harness.events import Event
 from harness.journal import fold, read_events
-from harness.run import RunOptions, RunOutcome, run_task
+from harness.run import RunOptions, RunOutcome, run_task, verify_task
 from harness.source import seal
 from harness.task import load_task
 
@@ -102,6 +102,16 @@ def test_a_replayed_session_is_judged_faster_and_leaves_its_evidence(tiny: TinyT
     assert state.verdicts == [verdict]
     assert any(event.event == "timing_progress" for event in events)
     assert_nothing_left(tmp_path)
+
+
+def test_folders_may_be_given_relative_to_where_one_stands(
+    tiny: TinyTask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("p.diff").write_bytes(tiny.patch("result = 0", "result = 1"))
+    options = RunOptions(task="tiny-task/tiny.yaml", out=Path("runs"), worktrees=Path("worktrees"))
+    outcome = verify_task(options, Path("p.diff"), lambda _event: None)
+    assert (outcome.verdicts[0].status, outcome.verdicts[0].cause) == ("incorrect", "test_failed")
 
 
 def test_doing_nothing_is_no_patch(tiny: TinyTask, tmp_path: Path) -> None:
@@ -196,11 +206,13 @@ def test_a_bad_base_ends_at_admission_and_leaves_nothing(
     assert_nothing_left(tmp_path)
 
 
-@pytest.mark.parametrize("agent", ["codx", "loop", "replay"])
-def test_an_agent_that_cannot_be_had_is_refused_first(tiny: TinyTask, tmp_path: Path, agent: str) -> None:
+@pytest.mark.parametrize("agent", ["codx", "loop", "replay", None])
+def test_an_agent_that_cannot_be_had_is_refused_first(tiny: TinyTask, tmp_path: Path, agent: str | None) -> None:
     tiny.edit_task("recorded: recorded.jsonl\n", "")
+    model = None if agent else "a-model-without-a-key"
     with pytest.raises(UsageError):
-        start(tiny, tmp_path, agent=agent)
+        start(tiny, tmp_path, agent=agent, model=model)
+    assert list((tmp_path / "runs").iterdir()) == []
     assert_nothing_left(tmp_path)
 
 

@@ -1,0 +1,61 @@
+"""One attempt: whatever its agent does, the end is a verdict and nothing is left behind."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from tiny_task import make_tiny_task
+
+from agent.budget import Limits
+from agent.loop import AgentOutcome
+from agent.workbench import Workbench
+from harness.admission import admit
+from harness.agents import OnStep
+from harness.attempt import Setup, run_attempt
+from harness.evaluate import Judge
+from harness.source import seal
+from harness.store import RunFolder
+from harness.task import load_task
+
+
+@dataclass
+class Broken:
+    """An agent with a bug."""
+
+    error: Exception
+    name: str = "broken"
+    model: str | None = None
+    note: str | None = None
+
+    def work(
+        self, workbench: Workbench, prompt: str, limits: Limits, trajectory: Path, on_step: OnStep
+    ) -> AgentOutcome:
+        (workbench.root / "tiny" / "core.py").write_text("half done")
+        raise self.error
+
+
+@pytest.fixture
+def setup(tmp_path: Path) -> Setup:
+    loaded = load_task(str(make_tiny_task(tmp_path / "task").file))
+    sealed = seal(loaded, tmp_path / "judge.git")
+    base = admit(loaded, sealed, tmp_path / "base", tmp_path / "scratch", 1, lambda _: None)
+    return Setup(
+        judge=Judge(loaded=loaded, base=base, seed=1, workspace=tmp_path / "scratch"),
+        agent=Broken(RuntimeError("no such luck")),
+        repository=sealed.copy(tmp_path / "agents.git"),
+        folder=RunFolder(tmp_path / "runs" / "r"),
+        worktrees=tmp_path / "worktrees",
+        keep_worktrees=False,
+        emit=lambda _: None,
+    )
+
+
+def test_a_bug_of_ours_costs_one_attempt_and_is_not_scored(setup: Setup) -> None:
+    verdict = run_attempt(setup, "001")
+    assert (verdict.status, verdict.cause) == ("infra_failed", "internal_error")
+    assert verdict.counted_speedup is None
+    assert "no such luck" in verdict.message
+    assert "Traceback" in (setup.folder.attempt("001").path / "internal_error.txt").read_text()
+    assert list(setup.worktrees.iterdir()) == []
