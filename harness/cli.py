@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from typer.core import TyperGroup
@@ -72,6 +72,11 @@ Worktrees = Annotated[Path, typer.Option(metavar="DIR", help="The folder for che
 Seed = Annotated[int | None, typer.Option(help="Makes the inputs and the order of measurements repeatable.")]
 Require = Annotated[
     float | None, typer.Option(min=0.0, metavar="X", help="Exit 1 unless it is faster by at least X (1.1 is 10 %).")
+]
+SandboxKind = Annotated[
+    # The names of `harness.sandbox.Wanted`, which is too much to import for a help text.
+    Literal["auto", "bubblewrap", "landlock", "namespaces", "landlock-only", "none"],
+    typer.Option("--sandbox", help="What confines the target's side; none only by name, and recorded in the verdict."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout, for programs.")]
 
@@ -140,6 +145,7 @@ def run(
             min=0, metavar="K", help="Judge K patches that change nothing among the attempts, to count false wins."
         ),
     ] = 0,
+    sandbox: SandboxKind = "auto",
     json: Json = False,
 ) -> None:
     """Let an agent make a task's code faster, and judge what it did."""
@@ -157,6 +163,7 @@ def run(
         keep_worktrees=keep_worktrees,
         seed=seed,
         placebos=placebos,
+        sandbox=sandbox,
     )
     with watching(json=json) as emit:
         outcome = run_task(options, emit)
@@ -181,6 +188,7 @@ def verify(
     worktrees: Worktrees = Path("worktrees"),
     require: Require = None,
     seed: Seed = None,
+    sandbox: SandboxKind = "auto",
     json: Json = False,
 ) -> None:
     """Judge a patch from anywhere as an agent's is judged: built, tested, checked, timed against the base."""
@@ -189,7 +197,9 @@ def verify(
     from harness.run import RunOptions, verify_task  # noqa: PLC0415
 
     with watching(json=False) as emit:
-        outcome = verify_task(RunOptions(task=task, out=out, worktrees=worktrees, seed=seed), patch, emit)
+        outcome = verify_task(
+            RunOptions(task=task, out=out, worktrees=worktrees, seed=seed, sandbox=sandbox), patch, emit
+        )
     print_summary(outcome.verdicts, outcome.run_folder, error=json)
     if json:
         # The only thing on stdout: one line, one Verdict.
@@ -222,6 +232,33 @@ def check(
     else:
         _print(report_table(report))
     raise typer.Exit(0 if report.admitted else 2)
+
+
+@app.command(rich_help_panel=CODE_FASTER)
+def calibrate(
+    task: Annotated[str | None, typer.Argument(help="Whose base is timed; a small built-in bench by default.")] = None,
+    trials: Annotated[
+        int, typer.Option(min=1, help="A/A trials; those with an injected change get as many together.")
+    ] = 200,
+    seconds: Annotated[float | None, typer.Option(min=1, metavar="S", help="Stop by then; keep what is done.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Write the report there as well.")] = None,
+    device: Annotated[str, typer.Option(help="Of the built-in bench: auto, cpu or cuda.")] = "auto",
+    mode: Annotated[str, typer.Option(help="Of the built-in bench: latency, throughput or device.")] = "latency",
+    json: Json = False,
+) -> None:
+    """Find out how far this machine's timing can be trusted: false positives, noise floor, power."""
+    from harness.calibrate import CalibrateOptions, calibrate, progress_line  # noqa: PLC0415
+    from harness.calibration.report import rendered  # noqa: PLC0415
+
+    options = CalibrateOptions.checked(task=task, trials=trials, seconds=seconds, out=out, device=device, mode=mode)
+    outcome = calibrate(options, lambda done, planned, trial: _complain(progress_line(done, planned, trial)))
+    if json:
+        document = outcome.calibration.model_dump(exclude={"trials"})
+        _print_json({**document, "file": str(outcome.file), "interrupted": outcome.interrupted})
+    else:
+        _print(rendered(outcome.calibration))
+        typer.echo(f"kept: {outcome.file}")
+    raise typer.Exit(INTERRUPTED if outcome.interrupted else 0)
 
 
 @app.command("list", rich_help_panel=LOOK)

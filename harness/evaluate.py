@@ -58,6 +58,7 @@ class Judge:
         seed: the run's secret; inputs are derived from it and it never reaches a process with patched code.
         workspace: a folder for checkouts and scratch, ours to delete.
         protocol: how long and how hard to look; `min_effect` is set by the task and the machine's noise.
+        floor: the machine's noise floor by its calibration, as a fraction; 0 where it has none.
     """
 
     loaded: LoadedTask
@@ -65,6 +66,7 @@ class Judge:
     seed: int
     workspace: Path
     protocol: Protocol = field(default_factory=Protocol)
+    floor: float = 0.0
 
     def judge(self, patch_file: Path, folder: AttemptFolder, on_phase: OnPhase, on_progress: OnProgress) -> Judgement:
         """Judge the patch in `patch_file`; evidence goes to `folder`. Every end is a Judgement."""
@@ -157,7 +159,7 @@ class Judge:
     def min_effect(self) -> float:
         """The smallest effect that is claimed: the task's, or the machine's own noise where that is larger."""
         noise = self.base.noise.speedup
-        return max(self.loaded.task.min_effect, noise.high - 1, 1 - noise.low)
+        return max(self.loaded.task.min_effect, noise.high - 1, 1 - noise.low, self.floor)
 
     def _apply_whole(self, patch_file: Path, checkout: Path) -> Patch:
         """A fresh checkout with the patch in it; what comes back is what really changed there."""
