@@ -39,7 +39,7 @@ from harness.timing.measurement import Measurement, Protocol
 from harness.worktree import remove_folder
 
 MUTANTS = 12
-MUTANT_SECONDS = 90.0
+MUTANT_SECONDS = 75.0
 LEAST_SCORE = 0.6
 # One look: what is judged here is either nothing or far from it.
 JUDGING = Protocol(looks=[8], alpha=0.05)

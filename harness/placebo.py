@@ -83,15 +83,17 @@ def editable(names: list[str], target_files: list[str]) -> list[str]:
 def placebo(name: str, text: str, rng: random.Random) -> str:
     """The text of a source file with other bytes and the same meaning.
 
-    Python is given a new comment, blank lines, imports in another order or a local variable of another name, and
-    compiled to see that it means the same; other languages are given a comment.
+    Python is given a new comment and one of: blank lines, imports in another order, a local variable of another
+    name; and is compiled to see that it means the same. Other languages are given a comment.
     """
     if not name.endswith(".py"):
         return _comment_line(text, "//" if name.endswith(_SLASHES) else "#", rng)
-    edits: list[Edit] = [comment, blank_lines, rename_local, swap_imports]
-    rng.shuffle(edits)
-    for edit in edits:
-        edited = edit(text, rng)
+    other: Edit = rng.choice([blank_lines, rename_local, swap_imports])
+    # The comment makes equal patches unlikely, of which there are few otherwise.
+    for edits in ((other, comment), (comment,)):
+        edited: str | None = text
+        for edit in edits:
+            edited = None if edited is None else edit(edited, rng)
         if edited is not None and edited != text and same_meaning(text, edited):
             return edited
     return text + f"\n# {_words(rng)}\n"
