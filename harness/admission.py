@@ -91,6 +91,7 @@ def job_for(
         api=loaded.task.api,
         device=device,
         mode=loaded.task.metric.mode,
+        cache=loaded.task.metric.cache,
         base_root=str(base),
         candidate_root=str(candidate),
         held_out=held_out,

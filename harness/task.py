@@ -46,6 +46,9 @@ class Metric(_Section):
 
     device: DeviceChoice = Field("auto", description="auto takes CUDA where there is a GPU.")
     mode: Mode = Field("latency", description="What one sample is.")
+    cache: Literal["warm", "cold"] = Field(
+        "warm", description="On a GPU in mode latency, cold empties the L2 cache ahead of every call."
+    )
     objective: Literal["time"] = Field("time", description="What is made smaller.")
 
 

@@ -52,7 +52,10 @@ class PatchStats(Record):
 
 
 class Device(Record):
-    """The machine the timing ran on. `kind` is `cpu` or `cuda`; two verdicts compare only on equal `name`s."""
+    """The machine the timing ran on. `kind` is `cpu` or `cuda`; two verdicts compare only on equal `name`s.
+
+    `multiprocessors` and the size of the level-2 cache, in MiB, are a GPU's; None on a CPU.
+    """
 
     kind: str
     name: str
@@ -60,6 +63,8 @@ class Device(Record):
     memory_gb: float
     platform: str
     versions: dict[str, str]
+    multiprocessors: int | None = None
+    l2_mb: float | None = None
 
 
 class Tokens(Record):

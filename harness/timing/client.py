@@ -6,6 +6,7 @@ Imports no torch, numpy or scipy: the process that asks stays light.
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import shutil
 import subprocess
@@ -29,6 +30,7 @@ from harness.timing.measurement import (
     WrongOutput,
 )
 
+_log = logging.getLogger(__name__)
 _PACKAGE_PARENT = Path(__file__).resolve().parents[2]
 _END_SECONDS = 5.0
 _TAIL_CHARACTERS = 2000
@@ -108,9 +110,12 @@ def _ask(request: RefereeRequest, on_progress: Callable[[Progress], None]) -> Re
     with _scratch(request) as (placed, errors), _referee(placed, errors) as process:
         for line in process.stdout or ():
             read = RefereeLine.model_validate_json(line)
-            if read.progress is None:
+            if read.waiting is not None:
+                _log.warning(read.waiting)
+            elif read.progress is None:
                 return _raise_failed(read)
-            on_progress(read.progress)
+            else:
+                on_progress(read.progress)
         code = process.wait()
         errors.seek(0)
         said = errors.read()[-_TAIL_CHARACTERS:].decode("utf-8", errors="replace").strip()

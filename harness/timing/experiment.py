@@ -12,7 +12,11 @@ from statistics import fmean, median
 from harness.timing.audit import audit
 from harness.timing.bench import Bench, Workload
 from harness.timing.descendants import end_all_but
-from harness.timing.fork_server import ForkServer
+from harness.timing.fork_server import ForkServer, arm_folder, preload_for
+from harness.timing.gpu_cold import ColdSession
+from harness.timing.gpu_graph import GraphSession, Uncapturable
+from harness.timing.gpu_records import NotCaptured
+from harness.timing.gpu_run import GpuRun
 from harness.timing.inputs import derive_seed
 from harness.timing.machine import describe_device
 from harness.timing.measurement import MeasureJob, Measurement, Progress, Refusal
@@ -30,6 +34,7 @@ class Servers:
         self._job = job
         self._bench = bench
         self._pair: list[ForkServer] = []
+        self._folders = [arm_folder(Path(job.scratch)) for _ in range(2)]
         self._sessions = 0
         self._renewals = 0
 
@@ -65,10 +70,11 @@ class Servers:
         self.close()
         job = self._job
         hash_seed = derive_seed(job.seed, "hash", self._renewals)
-        scratch = Path(job.scratch)
+        preload = preload_for(job, self._bench)
+        base, candidate = self._folders
         self._pair = [
-            ForkServer("base", Path(job.base_root), self._bench.preload, scratch, hash_seed),
-            ForkServer("candidate", Path(job.candidate_root), self._bench.preload, scratch, hash_seed),
+            ForkServer("base", Path(job.base_root), preload, base, hash_seed),
+            ForkServer("candidate", Path(job.candidate_root), preload, candidate, hash_seed),
         ]
         for server in self._pair:
             server.wait_until_ready()
@@ -83,12 +89,17 @@ class Experiment:
         job: what is measured.
         bench: the task's bench.
         on_progress: told after every session.
+        gpu: the GPU, held for this measurement; None on a CPU.
     """
 
-    def __init__(self, job: MeasureJob, bench: Bench, on_progress: Callable[[Progress], None]) -> None:
+    def __init__(
+        self, job: MeasureJob, bench: Bench, on_progress: Callable[[Progress], None], gpu: GpuRun | None = None
+    ) -> None:
         self._job = job
         self._bench = bench
         self._on_progress = on_progress
+        self._gpu = gpu
+        self._not_captured: list[NotCaptured] = []
         self._workloads = bench.listed(job.device, held_out=job.held_out)
         self._plans: dict[str, Plan] = {}
         self._changes_inputs: set[str] = set()
@@ -109,7 +120,13 @@ class Experiment:
             servers = Servers(self._job, self._bench)
             stack.callback(servers.close)
             while True:
-                self._one_session(servers)
+                try:
+                    self._one_session(servers)
+                except Uncapturable as error:
+                    # Both arms are timed the same way, whoever's fault it is: from the start, in fresh processes.
+                    found = NotCaptured(role=error.role, workload=error.workload.name, reason=error.reason)
+                    self._not_captured.append(found)
+                    continue
                 estimate = self._overall()
                 sessions = len(self._records)
                 most = protocol.looks[-1]
@@ -122,6 +139,8 @@ class Experiment:
                     if refusal is not None:
                         return refusal
                 if stopped is not None:
+                    servers.close()
+                    self._trace()
                     return self._measurement(estimate, stopped, time.monotonic() - start)
 
     def _one_session(self, servers: Servers) -> None:
@@ -129,16 +148,39 @@ class Experiment:
         self.current = None
         rng = random.Random(derive_seed(self._job.seed, "workloads", number))
         with servers.sessions() as (base, candidate):
-            session = PairedSession(self._job, self._bench, number, base, candidate, self._changes_inputs)
+            session = self._session(number, base, candidate)
             if number == 0:
                 for workload in self._workloads:
                     self.current = workload
                     self._plans[workload.name] = session.plan(workload)
             for workload in in_random_order(self._workloads, rng):
                 self.current = workload
-                session.time(workload, self._plans[workload.name])
+                self._block(session, workload, number)
             self.current = None
         self._records.append(session.record)
+
+    def _session(self, number: int, base: Session, candidate: Session) -> PairedSession:
+        kind = PairedSession
+        if self._job.mode == "device" and not self._not_captured:
+            kind = GraphSession
+        elif self._job.cache == "cold":
+            kind = ColdSession
+        watch = {} if self._gpu is None else {"after_sample": self._gpu.after_sample}
+        return kind(self._job, self._bench, number, base, candidate, self._changes_inputs, **watch)
+
+    def _block(self, session: PairedSession, workload: Workload, number: int) -> None:
+        """Take one workload's samples; on a GPU again if its clock moved."""
+        tries = 1
+        session.time(workload, self._plans[workload.name])
+        while self._gpu is not None and not self._gpu.stands(number, workload.name, tries):
+            session.forget(workload)
+            session.time(workload, self._plans[workload.name])
+            tries += 1
+
+    def _trace(self) -> None:
+        """On a GPU, list both arms' kernels; a base against itself has nothing to show."""
+        if self._gpu is not None and self._job.base_root != self._job.candidate_root:
+            self._gpu.trace(self._job, self._bench, self._workloads)
 
     def _audit(self) -> Refusal | None:
         return audit(self._workloads, self._records)
@@ -167,6 +209,9 @@ class Experiment:
             repeated_inputs=sorted({name for record in self._records for name in record.repeated_inputs}),
             device=describe_device(self._job.device),
             seconds=seconds,
+            graph_safe=not self._not_captured if self._job.mode == "device" else None,
+            not_captured=self._not_captured,
+            gpu=None if self._gpu is None else self._gpu.evidence(),
         )
 
     def _result(self, workload: Workload) -> WorkloadResult:

@@ -34,9 +34,10 @@ _REPLY = struct.Struct(">q")
 _START_SECONDS = 120.0
 _ANSWER_SECONDS = 10.0
 _TAIL_CHARACTERS = 2000
+_FRESH = ("home", "tmp")
 _PASSED_ON = (
     *("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "CC", "CXX", "OMP_NUM_THREADS", "MKL_NUM_THREADS"),
-    *("CUDA_HOME", "CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES"),
+    *("CUDA_HOME", "CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER", "NVIDIA_VISIBLE_DEVICES"),
 )
 
 
@@ -47,16 +48,18 @@ class ForkServer:
         role: whose arm it is; known on this side only.
         root: the arm's checkout.
         preload: modules the server imports.
-        scratch: where the arm's private folder is made.
+        home: the arm's private folder (see `arm_folder`). Its compile caches pass on to the arm's next server, so
+            that kernels are compiled once a measurement; the rest is made new.
         hash_seed: PYTHONHASHSEED, the same for both arms.
     """
 
-    def __init__(self, role: Role, root: Path, preload: tuple[str, ...], scratch: Path, hash_seed: int) -> None:
+    def __init__(self, role: Role, root: Path, preload: tuple[str, ...], home: Path, hash_seed: int) -> None:
         self.role = role
-        self._home = scratch / secrets.token_hex(8)
-        for name in ("home", "tmp"):
+        self._home = home
+        for name in _FRESH:
             (self._home / name).mkdir(parents=True)
         self.tree = self._home / "tree"
+        self.tree.unlink(missing_ok=True)
         self.tree.symlink_to(root.resolve())
         self.log = self._home / "stderr"
         ours, theirs = socket.socketpair()
@@ -126,11 +129,12 @@ class ForkServer:
         return f"{_describe_exit(self.end(pid))}\n{_tail(self.log, log_start)}".strip()
 
     def close(self) -> None:
-        """End the server and remove the arm's folder."""
+        """End the server and remove what it wrote, but for the arm's caches."""
         self._control.close()
         self._process.kill()
         self._process.wait()
-        shutil.rmtree(self._home, ignore_errors=True)
+        for name in _FRESH:
+            shutil.rmtree(self._home / name, ignore_errors=True)
 
     def _read_reply(self, seconds: float) -> int:
         try:
@@ -151,13 +155,24 @@ def open_alone(role: Role, root: str, job: MeasureJob, bench: Bench, stack: Exit
     Raises:
         ArmFailed: the server or the session failed.
     """
-    server = ForkServer(role, Path(root), bench.preload, Path(job.scratch), derive_seed(job.seed, "hash", role))
+    home = arm_folder(Path(job.scratch))
+    server = ForkServer(role, Path(root), preload_for(job, bench), home, derive_seed(job.seed, "hash", role))
     stack.callback(server.close)
     server.wait_until_ready()
     session = server.fork()
     stack.callback(session.close)
     session.set_up(bench, job)
     return session
+
+
+def arm_folder(scratch: Path) -> Path:
+    """A new folder for one arm, whose name says nothing; gone with the measurement's scratch."""
+    return scratch / secrets.token_hex(8)
+
+
+def preload_for(job: MeasureJob, bench: Bench) -> tuple[str, ...]:
+    """What a server imports: the bench's libraries, and on a GPU what every session would import."""
+    return tuple(dict.fromkeys((*bench.preload, "torch", "triton"))) if job.device == "cuda" else bench.preload
 
 
 def _environment(home: Path, hash_seed: int) -> dict[str, str]:

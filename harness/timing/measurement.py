@@ -7,6 +7,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from harness.errors import Status
+from harness.timing.gpu_records import GpuEvidence, NotCaptured
 from harness.verdict import Device, Interval, Record, WorkloadResult
 
 
@@ -109,7 +110,8 @@ class MeasureJob(Record):
     measurement puts into it is removed when it ends. `candidate_repeats` makes the candidate's arm do every call so
     many times over: a slowdown of known size, to see whether it comes back (`harness.known_effect`). The
     `_slowdown`s do the same by a fraction of a call, 0.05 for 5 %: see `Bench.slowed_call_source`. `command` is what
-    the mode `command` times; it has neither bench nor api, and those two are empty then.
+    the mode `command` times; it has neither bench nor api, and those two are empty then. `cache: cold` (on a GPU, in
+    mode `latency`) empties the L2 cache ahead of every call.
     """
 
     bench_file: str
@@ -122,6 +124,7 @@ class MeasureJob(Record):
     seed: int
     protocol: Protocol
     scratch: str
+    cache: Literal["warm", "cold"] = "warm"
     candidate_repeats: int = Field(default=1, ge=1)
     base_slowdown: float = Field(default=0.0, ge=0)
     candidate_slowdown: float = Field(default=0.0, ge=0)
@@ -182,6 +185,10 @@ class Measurement(Record):
             what it has seen would gain there.
         device: the machine.
         seconds: wall time of the whole measurement.
+        graph_safe: in mode `device`, whether both arms could be captured into CUDA graphs and were timed by replay;
+            if not, both were timed call after call, as in mode `throughput`. None in other modes.
+        not_captured: whose calls could not be captured, on which workload, and why.
+        gpu: what was recorded about the GPU; None on a CPU.
         flags: sentences about what could not be made sure of; they belong beside the number wherever it goes.
     """
 
@@ -194,6 +201,9 @@ class Measurement(Record):
     repeated_inputs: list[str]
     device: Device
     seconds: float
+    graph_safe: bool | None = None
+    not_captured: list[NotCaptured] = Field(default_factory=list)
+    gpu: GpuEvidence | None = None
     flags: list[str] = Field(default_factory=list)
 
 
@@ -255,9 +265,13 @@ class Failed(Record):
 
 
 class RefereeLine(Record):
-    """One line of the referee's output: exactly one field is set; all but `progress` are the last line."""
+    """One line of the referee's output: exactly one field is set; all but `progress` and `waiting` end it.
+
+    `waiting` is a sentence about what is waited for: another measurement's lease on the GPU, or its falling idle.
+    """
 
     progress: Progress | None = None
+    waiting: str | None = None
     measurement: Measurement | None = None
     wrong_output: WrongOutput | None = None
     refused: Refusal | None = None

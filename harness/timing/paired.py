@@ -5,11 +5,16 @@ and back, waking a process) is measured on the base's process with requests to r
 arms; the candidate's own empty requests are not used, for it could make them slow. Taking off too much would
 stretch every ratio and too little shrinks it towards 1, so what is taken off is the round trip at its quickest (the
 lower decile), and never more than half of a sample. K is chosen so that it is small either way.
+
+On a GPU the two processes take turns on it, too: an empty request goes ahead of every sample, untimed, so that the
+switch between them is over when the clock starts.
 """
 
 from __future__ import annotations
 
 import random
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from statistics import median
 
@@ -17,9 +22,10 @@ from harness.timing.bench import Bench, Workload
 from harness.timing.inputs import Given, derive_seed, make_given
 from harness.timing.measurement import MeasureJob, Sample
 from harness.timing.oracle import INPUTS_CHANGED, OutputWrong, check_output, inputs_changed
-from harness.timing.session import Session, Timing
+from harness.timing.session import Role, Session, Timing
 
 _PILOT_CALLS = 8
+_TRIES = 8
 _SHORT_CALL_MS = 1.0
 _SLOW_CALL_MS = 5.0
 _BYTES_AT_ONCE = 64 << 20
@@ -73,6 +79,7 @@ class PairedSession:
         base: session of the base arm, set up.
         candidate: session of the candidate arm, set up.
         changes_inputs: names of workloads whose inputs the base itself changes; the first session fills it.
+        after_sample: told whose sample has just been timed.
     """
 
     def __init__(
@@ -83,6 +90,7 @@ class PairedSession:
         base: Session,
         candidate: Session,
         changes_inputs: set[str],
+        after_sample: Callable[[Role], None] = lambda _: None,
     ) -> None:
         self._job = job
         self._bench = bench
@@ -90,8 +98,10 @@ class PairedSession:
         self._base = base
         self._candidate = candidate
         self._changes_inputs = changes_inputs
+        self._after_sample = after_sample
         self._random = random.Random(derive_seed(job.seed, "order", number))
         self._inputs_made = 0
+        self._seen: set[int] = set()
         self._round_trips: list[int] = []
         self.record = SessionRecord()
 
@@ -136,21 +146,25 @@ class PairedSession:
             OutputWrong: a timed call's output is wrong.
             ArmFailed: a worker failed.
         """
-        self._give(workload, plan.warmup_calls, plan.seconds)
-        for arm in (self._base, self._candidate):
-            arm.run(plan.warmup_calls, plan.seconds)
+        self._prepare(workload, plan)
         first = [index % 2 == 0 for index in range(plan.pairs)]
         self._random.shuffle(first)
         double = self._random.randrange(plan.pairs)
         inspected = {double, self._random.randrange(plan.pairs)}
-        arms = {"base": _CpuOutside(self._base), "candidate": _CpuOutside(self._candidate)}
+        arms: dict[Role, Session] = {"base": self._base, "candidate": self._candidate}
+        outside = {role: _CpuOutside(arm) for role, arm in arms.items()}
         taken: list[Sample] = []
         for index, candidate_first in enumerate(first):
-            calls = 2 * plan.calls if index == double else plan.calls
-            given = self._give(workload, calls, plan.seconds)
-            self._round_trips.append(self._base.run(0, plan.seconds).parent_ns)
-            order = ("candidate", "base") if candidate_first else ("base", "candidate")
-            timed = {role: arms[role].run(calls, plan.seconds) for role in order}
+            times = 2 if index == double else 1
+            given = self._renew(workload, plan, times)
+            self._round_trips.append(self._timed(self._base, plan, 0).parent_ns)
+            order: list[Role] = ["candidate", "base"] if candidate_first else ["base", "candidate"]
+            timed: dict[Role, Timing] = {}
+            for role in order:
+                with outside[role].inside():
+                    timed[role] = self._timed(arms[role], plan, times)
+                self._after_sample(role)
+            calls = times * plan.calls
             taken.append(self._sample(workload, calls, timed["base"], timed["candidate"], candidate_first))
             if index in inspected:
                 self._inspect(workload, given, plan.seconds)
@@ -158,8 +172,28 @@ class PairedSession:
         self.record.round_trip_us = self._round_trip_ns() / 1e3
         self.record.candidate_slope_us[workload.name] = _slope(taken, double)
         calls = sum(each.calls for each in taken)
-        self.record.candidate_idle_us[workload.name] = arms["candidate"].used_ns() / calls / 1e3
-        self.record.base_idle_us[workload.name] = arms["base"].used_ns() / calls / 1e3
+        self.record.candidate_idle_us[workload.name] = outside["candidate"].used_ns() / calls / 1e3
+        self.record.base_idle_us[workload.name] = outside["base"].used_ns() / calls / 1e3
+
+    def forget(self, workload: Workload) -> None:
+        """Drop a workload's samples from the record, so that they can be taken anew."""
+        self.record.samples = [each for each in self.record.samples if each.workload != workload.name]
+
+    def _prepare(self, workload: Workload, plan: Plan) -> None:
+        """Warm both arms up."""
+        self._give(workload, plan.warmup_calls, plan.seconds)
+        for arm in (self._base, self._candidate):
+            arm.run(plan.warmup_calls, plan.seconds)
+
+    def _renew(self, workload: Workload, plan: Plan, times: int) -> list[Given]:
+        """New inputs for both arms' next sample, `times` as long as the plan's; in the order of its calls."""
+        return self._give(workload, times * plan.calls, plan.seconds)
+
+    def _timed(self, arm: Session, plan: Plan, times: int) -> Timing:
+        """Time one sample, `times` as long as the plan's; 0 times the round trip."""
+        if self._job.device == "cuda":
+            arm.run(0, plan.seconds)
+        return arm.run(times * plan.calls, plan.seconds)
 
     def _sample(self, workload: Workload, calls: int, base: Timing, candidate: Timing, candidate_first: bool) -> Sample:
         round_trip = self._round_trip_ns()
@@ -190,18 +224,25 @@ class PairedSession:
         return sorted(self._round_trips)[len(self._round_trips) // 10]
 
     def _give(self, workload: Workload, calls: int, seconds: float) -> list[Given]:
-        given = []
-        for _ in range(calls):
-            seed = derive_seed(self._job.seed, workload.name, self._number, self._inputs_made)
-            given.append(make_given(self._bench, workload, seed))
-            self._inputs_made += 1
+        given = [self._unseen(workload) for _ in range(calls)]
         packed = [each.packed for each in given]
-        if len(set(packed)) < len(packed):
-            self.record.repeated_inputs.add(workload.name)
         for arm in (self._base, self._candidate):
             arm.give(packed, seconds)
         for arm in (self._base, self._candidate):
             arm.confirm_given(seconds)
+        return given
+
+    def _unseen(self, workload: Workload) -> Given:
+        """Inputs these two processes have not been given before, if the bench can make such."""
+        for _ in range(_TRIES):
+            seed = derive_seed(self._job.seed, workload.name, self._number, self._inputs_made)
+            self._inputs_made += 1
+            given = make_given(self._bench, workload, seed)
+            digest = hash(given.packed)
+            if digest not in self._seen:
+                self._seen.add(digest)
+                return given
+        self.record.repeated_inputs.add(workload.name)
         return given
 
     def _inspect(self, workload: Workload, given: list[Given], seconds: float) -> None:
@@ -229,19 +270,19 @@ class PairedSession:
 
 
 class _CpuOutside:
-    """Runs an arm's samples and adds up the CPU time its process uses outside them, read from outside it."""
+    """Adds up the CPU time an arm's process uses outside its samples, read from outside it."""
 
     def __init__(self, arm: Session) -> None:
         self._arm = arm
         self._start = arm.cpu_ns()
         self._inside = 0
 
-    def run(self, calls: int, seconds: float) -> Timing:
-        """Run one sample."""
+    @contextmanager
+    def inside(self) -> Iterator[None]:
+        """A sample is being taken."""
         before = self._arm.cpu_ns()
-        timing = self._arm.run(calls, seconds)
+        yield
         self._inside += self._arm.cpu_ns() - before
-        return timing
 
     def used_ns(self) -> int:
         """CPU time used up to now, less that of the samples."""

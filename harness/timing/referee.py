@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from types import FrameType
 from typing import TextIO
@@ -20,13 +21,14 @@ from harness.timing.bench import Workload, load_bench
 from harness.timing.check import Check
 from harness.timing.descendants import adopt_orphans
 from harness.timing.experiment import Experiment
+from harness.timing.gpu_run import GpuRun, hold_gpu
 from harness.timing.measurement import Failed, Measurement, RefereeLine, RefereeRequest, Refusal, WrongOutput
 from harness.timing.oracle import OutputWrong
 from harness.timing.paired import BaseFailed
 from harness.timing.profile import Profile
 from harness.timing.session import ArmFailed
 
-_MODES = ("latency", "throughput")
+_MODES = ("latency", "throughput", "device")
 
 
 def judge(request: RefereeRequest, write: Callable[[RefereeLine], None]) -> RefereeLine:
@@ -35,9 +37,27 @@ def judge(request: RefereeRequest, write: Callable[[RefereeLine], None]) -> Refe
     Raises:
         HarnessError: the bench is wrong, or the request asks for something that is not there.
     """
+    with _gpu_for(request, write) as gpu:
+        return _judge(request, write, gpu)
+
+
+def _gpu_for(request: RefereeRequest, write: Callable[[RefereeLine], None]) -> AbstractContextManager[GpuRun | None]:
+    """The GPU, if workers are going to use it: others' timings must not feel a check or a profile either."""
+    device = "cpu" if request.kind == "describe" else request.job.device
+    return hold_gpu(device, lambda sentence: write(RefereeLine(waiting=sentence)))
+
+
+def _judge(request: RefereeRequest, write: Callable[[RefereeLine], None], gpu: GpuRun | None) -> RefereeLine:
     job = request.job
     if job.mode not in _MODES:
         raise TaskError(f"metric.mode {job.mode!r} cannot be timed here.", remedy=f"Modes: {', '.join(_MODES)}.")
+    if job.device == "cpu" and (job.mode == "device" or job.cache == "cold"):
+        raise TaskError(
+            "metric.mode device and metric.cache cold are for a GPU, and the device here is the CPU.",
+            remedy="Set metric.device to cuda, or time by mode latency and a warm cache.",
+        )
+    if job.cache == "cold" and job.mode != "latency":
+        raise TaskError(f"metric.cache cold goes with metric.mode latency, not {job.mode}.")
     bench = load_bench(Path(job.bench_file))
     if request.kind == "describe":
         return RefereeLine(workloads=bench.listed(job.device, held_out=job.held_out))
@@ -47,7 +67,7 @@ def judge(request: RefereeRequest, write: Callable[[RefereeLine], None]) -> Refe
     elif request.kind == "check":
         work = Check(job, bench, request.random_cases)
     else:
-        work = Experiment(job, bench, lambda progress: write(RefereeLine(progress=progress)))
+        work = Experiment(job, bench, lambda progress: write(RefereeLine(progress=progress)), gpu)
     try:
         found = work.run()
     except OutputWrong as error:

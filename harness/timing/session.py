@@ -80,10 +80,38 @@ class Session:
         """Wait until the inputs of `give` are where the calls will find them."""
         self._finish(self._payload(seconds, _SMALL_FRAME), "call_raised")
 
-    def run(self, calls: int, seconds: float) -> Timing:
-        """Time `calls` calls over the inputs given before; none at all times the round trip."""
+    def run(self, calls: int, seconds: float, start: int = 0) -> Timing:
+        """Time `calls` calls over the inputs given before, from the one of index `start` on.
+
+        None at all times the round trip. Outputs of calls before `start` are kept.
+        """
+        return self._timed({"op": "run", "start": start, "calls": calls}, calls, seconds)
+
+    def capture(self, calls: int, seconds: float) -> str | None:
+        """Capture `calls` calls over the inputs given before into a CUDA graph; why not, if they cannot be."""
+        reason = self._request({"op": "capture", "calls": calls}, seconds).get("reason")
+        return None if reason is None else str(reason)[:_MESSAGE_CHARACTERS]
+
+    def refill(self, shift: int, seconds: float) -> None:
+        """Overwrite the captured inputs: call i gets the inputs given before, from number i + `shift` on, in a ring."""
+        self._request({"op": "refill", "shift": shift}, seconds)
+
+    def replay(self, times: int, calls: int, seconds: float) -> Timing:
+        """Time replays of the captured graph of `calls` calls; none at all times an empty graph's."""
+        return self._timed({"op": "replay", "times": times}, times * calls, seconds)
+
+    def flush(self, seconds: float) -> None:
+        """Fill the GPU's L2 cache with something else."""
+        self._request({"op": "flush"}, seconds)
+
+    def kernels(self, seconds: float) -> list[str]:
+        """Names of the GPU kernels that the calls given before start: the worker's own word."""
+        found = self._request({"op": "kernels"}, seconds).get("kernels")
+        return [str(name)[:_MESSAGE_CHARACTERS] for name in found] if isinstance(found, list) else []
+
+    def _timed(self, request: dict[str, Any], calls: int, seconds: float) -> Timing:
         token = secrets.randbits(63)
-        payload = encode({"op": "run", "calls": calls, "token": token})
+        payload = encode(request | {"token": token})
         start = time.perf_counter_ns()
         self._begin(payload, seconds)
         answer = self._payload(seconds, _SMALL_FRAME)

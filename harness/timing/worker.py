@@ -6,8 +6,8 @@ target, is given the source of the bench's `call` and nothing else of it, and th
 inputs, run calls, give back outputs. It holds no clock that counts: the nanoseconds it reports are compared with
 the referee's, never used.
 
-Imports only the standard library and `wire`, by path, so that a worker starts fast and holds none of the
-harness's other code.
+Imports only the standard library and, by path, `wire` (and `gpu_worker` where there is a GPU), so that a worker
+starts fast and holds none of the harness's other code. The server never touches CUDA: it does not survive a fork.
 """
 
 from __future__ import annotations
@@ -42,11 +42,11 @@ _TRACE_CHARACTERS = 6000
 _PROFILE_LINES = 10
 
 
-def _load_wire() -> ModuleType:
+def _load_beside(name: str) -> ModuleType:
     # By path: the folder of this file must not be on sys.path, it holds a `statistics.py`.
-    spec = importlib.util.spec_from_file_location("_wire", Path(__file__).with_name("wire.py"))
+    spec = importlib.util.spec_from_file_location(f"_{name}", Path(__file__).with_name(f"{name}.py"))
     if spec is None or spec.loader is None:
-        raise ImportError("wire.py is not beside worker.py")
+        raise ImportError(f"{name}.py is not beside worker.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -58,9 +58,12 @@ def serve(control: socket.socket, modules: list[str]) -> None:
     Requests are one letter and a number: `F` (with a socket) forks and answers the pid; `W` waits for a pid and
     answers its exit code, negative for a signal as in `subprocess`.
     """
-    wire = _load_wire()
+    wire = _load_beside("wire")
     for name in modules:
         importlib.import_module(name)
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_initialized():
+        raise RuntimeError("importing the bench's libraries initialised CUDA, which cannot be forked")
     # What is imported by now never dies: take it out of the collector's sight, so that a collection in a
     # session costs what the session's own objects cost, and does not copy the server's pages.
     gc.collect()
@@ -114,6 +117,7 @@ class Session:
         self.inputs: list[Any] = []
         self.outputs: list[Any] = []
         self.device = "cpu"
+        self.gpu: Any = None
         self.runner: Callable[..., int] = run_throughput
         self.synchronise: Callable[[], None] = _nothing
 
@@ -137,9 +141,8 @@ class Session:
     def _set_up(self, setup: dict[str, Any]) -> tuple[Target, Callable[..., Any]]:
         self.device = setup["device"]
         if self.device == "cuda":
-            import torch  # noqa: PLC0415
-
-            self.synchronise = torch.cuda.synchronize
+            self.gpu = _load_beside("gpu_worker").Gpu()
+            self.synchronise = self.gpu.synchronise
         self.runner = RUNNERS[setup["mode"]]
         sys.path_hooks.insert(0, _uncached_below(setup["root"]))
         if setup["load"] is None:
@@ -151,23 +154,56 @@ class Session:
     def _answer(self, request: dict[str, Any], target: Target, call: Callable[..., Any]) -> dict[str, Any]:
         operation = request["op"]
         if operation == "run":
-            taken = self.inputs[: request["calls"]]
-            self.outputs = []
+            start = request["start"]
+            taken = self.inputs[start : start + request["calls"]]
+            del self.outputs[start:]
             worker_ns = self.runner(call, target, taken, self.outputs, self.synchronise)
             return {"token": request["token"], "calls": len(taken), "worker_ns": worker_ns}
         if operation == "inputs":
             # The outputs of the sample before are let go here, outside any clock.
             self.outputs = []
+            self.inputs = []
+            if self.gpu is not None:
+                self.gpu.release()
+                self.gpu.poison()
             self.inputs = [self._on_device(self.wire.decode(packed)) for packed in request["inputs"]]
             self.synchronise()
             return {"held": len(self.inputs)}
         if operation == "profile":
             self.outputs = []
-            return {"report": profile(self._run_all(call, target), len(self.inputs))}
+            report = profile(self._run_all(call, target), len(self.inputs))
+            if self.gpu is not None:
+                report += "\n" + self.gpu.kernel_report(self._run_all(call, target), len(self.inputs))
+            return {"report": report}
         if operation == "fetch":
             index = request["index"]
-            output = self.wire.encode(self.outputs[index])
-            return {"output": output, "input": self.wire.encode(self.inputs[index])}
+            outputs, inputs = self.outputs, self.inputs
+            if self.gpu is not None and self.gpu.slots:
+                outputs, inputs = self.gpu.outputs, self.gpu.slots
+            return {"output": self.wire.encode(outputs[index]), "input": self.wire.encode(inputs[index])}
+        if self.gpu is not None:
+            return self._answer_on_gpu(request, target, call)
+        raise ValueError(f"unknown operation {operation!r}")
+
+    def _answer_on_gpu(self, request: dict[str, Any], target: Target, call: Callable[..., Any]) -> dict[str, Any]:
+        operation = request["op"]
+        if operation == "replay":
+            worker_ns = self.gpu.replay(request["times"])
+            return {
+                "token": request["token"],
+                "calls": request["times"] * len(self.gpu.slots),
+                "worker_ns": worker_ns,
+            }
+        if operation == "refill":
+            self.gpu.refill(self.inputs, request["shift"])
+            return {}
+        if operation == "capture":
+            return {"reason": self.gpu.capture(call, target, self.inputs, request["calls"])}
+        if operation == "flush":
+            self.gpu.flush()
+            return {}
+        if operation == "kernels":
+            return {"kernels": sorted({name for name, _, _ in self.gpu.trace_kernels(self._run_all(call, target))})}
         raise ValueError(f"unknown operation {operation!r}")
 
     def _run_all(self, call: Callable[..., Any], target: Any) -> Callable[[], int]:  # noqa: ANN401 - any package
@@ -176,11 +212,7 @@ class Session:
     def _on_device(self, value: Tree) -> Tree:
         if self.device == "cpu":
             return value
-        if isinstance(value, dict):
-            return {key: self._on_device(item) for key, item in value.items()}
-        if isinstance(value, (list, tuple)):
-            return type(value)(self._on_device(item) for item in value)
-        return value.to(self.device) if hasattr(value, "device") else value
+        return self.gpu.to_device(value)
 
 
 def run_throughput(
@@ -229,7 +261,12 @@ def _nothing() -> None:
     """There is nothing to wait for on a CPU."""
 
 
-RUNNERS: dict[str, Callable[..., int]] = {"latency": run_latency, "throughput": run_throughput}
+# Calls that cannot be captured into a graph are timed in a row, in mode `device` too.
+RUNNERS: dict[str, Callable[..., int]] = {
+    "latency": run_latency,
+    "throughput": run_throughput,
+    "device": run_throughput,
+}
 
 
 class _UncachedLoader(SourceFileLoader):
