@@ -18,7 +18,7 @@ from harness.events import AgentStep, AttemptFinished, AttemptStarted, Emit, Pha
 from harness.git import Repository
 from harness.journal import strict_json
 from harness.patch import SCRATCH, take_diff
-from harness.sandbox import NAME as SANDBOX
+from harness.sandbox import current_sandbox
 from harness.store import AttemptFolder, RunFolder, write_atomic
 from harness.timing.measurement import Progress
 from harness.verdict import Cost, Tokens, Verdict
@@ -61,7 +61,8 @@ def run_attempt(setup: Setup, name: str) -> Verdict:
         write_atomic(folder.prompt, prompt)
 
         _enter(setup, name, "agent")
-        bench = WorktreeBench(setup.judge.loaded, setup.judge.base, tree, setup.judge.workspace / f"agent-{name}")
+        scratch = setup.judge.workspace / f"agent-{name}"
+        bench = WorktreeBench(setup.judge.loaded, setup.judge.base, tree, setup.repository, scratch)
         outcome = setup.agent.work(bench, prompt, _limits(setup), folder.trajectory, _on_step(setup, name))
 
         _enter(setup, name, "diff")
@@ -163,7 +164,7 @@ def to_verdict(setup: Setup, name: str, judgement: Judgement, outcome: AgentOutc
         findings=judgement.findings,
         base_commit=setup.judge.base.repository.commit,
         device=setup.judge.base.machine,
-        sandbox=SANDBOX,
+        sandbox=current_sandbox().name,
         cost=cost,
         harness_version=__version__,
         finished_at=now(),

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from agent.shell import run_command
 from harness.errors import BuildFailed
-from harness.sandbox import scrubbed_environment
+from harness.sandbox import run_confined
 
 BUILD_SECONDS = 1800.0
 LOG_BYTES = 4_000_000
@@ -18,12 +17,14 @@ def build(commands: list[str], checkout: Path, scratch: Path, log: Path) -> None
     Raises:
         BuildFailed: a command failed or ran past `BUILD_SECONDS`; the message ends with its last lines.
     """
-    environment = scrubbed_environment(checkout, scratch)
+    log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("w", encoding="utf-8") as record:
         if not commands:
             record.write("The task has no build commands.\n")
         for command in commands:
-            result = run_command(command, cwd=checkout, env=environment, seconds=BUILD_SECONDS, max_bytes=LOG_BYTES)
+            result = run_confined(
+                command, checkout=checkout, scratch=scratch, seconds=BUILD_SECONDS, max_bytes=LOG_BYTES
+            )
             ended = f"exit code {result.exit_code}" if result.exit_code is not None else "ended at the time limit"
             record.write(f"$ {command}\n{result.output}\n[{ended}, {result.seconds:.1f} s]\n")
             record.flush()

@@ -15,9 +15,8 @@ from pathlib import Path
 from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import parse
 
-from agent.shell import run_command
 from harness.errors import Incorrect
-from harness.sandbox import scrubbed_environment
+from harness.sandbox import run_confined
 from harness.task import LoadedTask
 
 TEST_SECONDS = 900.0
@@ -68,7 +67,6 @@ def run_tests(
         copy = scratch / "hidden_tests"
         shutil.copytree(loaded.hidden_tests, copy, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
         commands.append(f"python -m pytest -q --rootdir {shlex.quote(str(copy))} {shlex.quote(str(copy))}")
-    environment = scrubbed_environment(checkout, scratch)
     passed: set[str] = set()
     failed: dict[str, str] = {}
     broken: dict[str, str] = {}
@@ -79,12 +77,13 @@ def run_tests(
         # The rerun order is the file's order, and no cache is written into the checkout.
         options = f"--junitxml={shlex.quote(str(xml))} -o junit_family=xunit2 -p no:cacheprovider -p no:randomly"
         options += " --exitfirst" if stop_at_first else ""
-        result = run_command(
+        result = run_confined(
             command,
-            cwd=checkout,
-            env=environment | {"PYTEST_ADDOPTS": options},
+            checkout=checkout,
+            scratch=scratch,
             seconds=seconds,
             max_bytes=OUTPUT_BYTES,
+            variables={"PYTEST_ADDOPTS": options},
         )
         found = _read_junit(xml, suites)
         passed |= {name for name, failure in found.items() if failure is None}

@@ -13,15 +13,17 @@ from pathlib import Path
 from types import FrameType
 
 from harness import __version__, worktree
-from harness.admission import admit, now
+from harness.admission import admit, now, resolve_device
 from harness.agents import Agent, PatchAgent, ReferenceAgent, make_agent
 from harness.attempt import Setup, run_attempt, verify_patch
+from harness.calibration.store import calibration_note, stored_floor
 from harness.errors import HarnessError, Interrupted, StorageError, UsageError
 from harness.evaluate import Judge
 from harness.events import AdmissionStep, Admitted, Emit, Event, RunFinished, RunStarted, TimingProgress
 from harness.git import Repository
 from harness.journal import Journal
 from harness.placebo import PlaceboAgent, require_editable
+from harness.sandbox import Wanted, use_sandbox
 from harness.selection import settle_best
 from harness.source import seal
 from harness.store import RunFolder, create_run, storage_error
@@ -43,6 +45,7 @@ class RunOptions:
     keep_worktrees: bool = False
     seed: int | None = None
     placebos: int = 0
+    sandbox: Wanted = "auto"
 
 
 @dataclass(frozen=True)
@@ -159,7 +162,13 @@ class _Run:
         base = admit(self.loaded, self.sealed, self.space / "base", self.space / "scratch", seed, self.emit)
         self.emit(Admitted(at=now(), noise=base.noise, expected_tests=len(base.expected)))
         return Setup(
-            judge=Judge(loaded=self.loaded, base=base, seed=seed, workspace=self.space / "scratch"),
+            judge=Judge(
+                loaded=self.loaded,
+                base=base,
+                seed=seed,
+                workspace=self.space / "scratch",
+                floor=stored_floor(base.device, self.loaded.task.name),
+            ),
             agent=agent,
             # Two repositories: agents' worktrees are linked to one of them, and only the other one is believed.
             repository=self.sealed.copy(self.space / "agents.git"),
@@ -174,6 +183,7 @@ class _Run:
 def _run(options: RunOptions, emit: Emit) -> Iterator[_Run]:
     """A run's frame: folders and journal before, the last event and a clean house after, whatever happens."""
     loaded = load_task(options.task)
+    use_sandbox(options.sandbox)
     require_writable(options.worktrees)
     folder = create_run(loaded.task.name, options.out)
     with _unless_empty(folder), _workspace(options, folder.name) as space, terminable():
@@ -199,6 +209,13 @@ def _kept(run: _Run) -> str:
     return f"Interrupted. Kept: {run.folder.path} with {attempts}; no process and no worktree is left."
 
 
+def _note(loaded: LoadedTask, agent: Agent) -> str | None:
+    """What whoever started the run should know: the agent's word, and whether this machine's noise is known."""
+    task = loaded.task
+    notes = [agent.note, calibration_note(resolve_device(task.metric.device), task.name)]
+    return " ".join(filter(None, notes)) or None
+
+
 def _started(run: _Run, agent: Agent, controls: int) -> RunStarted:
     return RunStarted(
         at=now(),
@@ -212,7 +229,7 @@ def _started(run: _Run, agent: Agent, controls: int) -> RunStarted:
         base_commit=run.sealed.commit,
         base_tree=run.sealed.tree,
         harness_version=__version__,
-        note=agent.note,
+        note=_note(run.loaded, agent),
     )
 
 

@@ -10,14 +10,14 @@ import random
 import shutil
 from pathlib import Path
 
-from agent.shell import run_command
 from agent.workbench import CommandResult
 from harness.admission import Base, explain, job_for
 from harness.build import build
 from harness.correctness import run_tests
 from harness.errors import BuildFailed, InfrastructureError
+from harness.git import Repository
 from harness.patch import matches, take_diff
-from harness.sandbox import scrubbed_environment
+from harness.sandbox import run_confined
 from harness.task import LoadedTask
 from harness.timing.client import check_outputs, measure, profile
 from harness.timing.measurement import ADVISORY, MeasureJob, Measurement, Progress, Refusal
@@ -32,13 +32,15 @@ class WorktreeBench:
         loaded: the task.
         base: the admitted base that `measure` compares with.
         root: the worktree.
+        repository: the sealed repository the worktree is linked to; readable, so that the agent can use git.
         scratch: a private folder for homes, caches and reports.
     """
 
-    def __init__(self, loaded: LoadedTask, base: Base, root: Path, scratch: Path) -> None:
+    def __init__(self, loaded: LoadedTask, base: Base, root: Path, repository: Repository, scratch: Path) -> None:
         self._loaded = loaded
         self._base = base
         self._root = root
+        self._repository = repository
         self._scratch = scratch
         # Advisory measurements draw their own seeds: nothing learnt here helps with the judge's inputs.
         self._seeds = random.SystemRandom()
@@ -51,8 +53,14 @@ class WorktreeBench:
 
     def run(self, command: str, *, seconds: float) -> CommandResult:
         """Run a bash command in the worktree, ended with all its children after `seconds`."""
-        environment = scrubbed_environment(self._root, self._scratch / "home")
-        return run_command(command, cwd=self._root, env=environment, seconds=seconds, max_bytes=OUTPUT_BYTES)
+        return run_confined(
+            command,
+            checkout=self._root,
+            scratch=self._scratch / "home",
+            seconds=seconds,
+            max_bytes=OUTPUT_BYTES,
+            readable=(self._repository.path,),
+        )
 
     def run_tests(self) -> str:
         """Build, run the public tests, and hold the outputs on the shown workloads against the oracle."""

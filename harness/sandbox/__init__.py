@@ -9,12 +9,9 @@ from harness.sandbox.choose import NoSandbox, Wanted, choose_sandbox, working_sa
 from harness.sandbox.confinement import Confinement, ResourceLimits, Sandbox, SandboxUnavailable
 from harness.sandbox.environment import scrubbed_environment
 from harness.sandbox.processes import harden_self, host_pid, lineage
-
-# What holds where no sandbox was put before a command.
-NAME = "none"
+from harness.sandbox.run import current_sandbox, has_gpu_devices, run_confined, use_sandbox
 
 __all__ = [
-    "NAME",
     "Confinement",
     "NoSandbox",
     "ResourceLimits",
@@ -22,9 +19,13 @@ __all__ = [
     "SandboxUnavailable",
     "Wanted",
     "choose_sandbox",
+    "current_sandbox",
     "harden_self",
+    "has_gpu_devices",
     "host_pid",
     "lineage",
+    "run_confined",
     "scrubbed_environment",
+    "use_sandbox",
     "working_sandboxes",
 ]
