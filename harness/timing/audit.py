@@ -23,6 +23,7 @@ LEAST_SESSIONS = 3
 _GAP_TOLERANCE = 0.3
 _SLOPE_TOLERANCE = 0.6
 _IDLE_SHARE = 0.25
+_IDLE_OWN_SHARE = 0.5
 _IDLE_LEAST_US = 5.0
 
 
@@ -70,12 +71,17 @@ def _idleness(workload: Workload, records: list[SessionRecord]) -> Refusal | Non
     base_us = median(each.base_us for each in samples)
     idle_us = median(record.candidate_idle_us[workload.name] for record in records)
     due_us = median(record.base_idle_us[workload.name] for record in records)
-    # A process that holds on to more memory takes its inputs a little slower; that is no work put off.
-    if idle_us - due_us <= _IDLE_SHARE * base_us + _IDLE_LEAST_US:
+    candidate_us = median(each.candidate_us for each in samples)
+    commit_us = median(each for record in records for each in record.candidate_commit_us[workload.name])
+    commit_due_us = median(each for record in records for each in record.base_commit_us[workload.name])
+    # A process that holds on to more memory takes its inputs a little slower; that is no work put off. The candidate's
+    # own time counts, too: who claims to need next to none may have put all of it off.
+    share_us = min(_IDLE_SHARE * base_us, _IDLE_OWN_SHARE * candidate_us) + _IDLE_LEAST_US
+    message = None
+    if idle_us - due_us > share_us + _IDLE_SHARE * due_us:
+        message = f"beside its timed calls the process used {idle_us:.1f} us of CPU a call, the base's {due_us:.1f} us"
+    elif commit_us - commit_due_us > share_us + _IDLE_OWN_SHARE * commit_due_us:
+        message = f"to hand an output over took the process {commit_us:.1f} us, the base's {commit_due_us:.1f} us"
+    if message is None:
         return None
-    return Refusal(
-        cause="background_work",
-        message=f"beside its timed calls the process used {idle_us:.1f} us of CPU a call, the base's {due_us:.1f} us",
-        workload=workload.name,
-        held_out=workload.held_out,
-    )
+    return Refusal(cause="background_work", message=message, workload=workload.name, held_out=workload.held_out)

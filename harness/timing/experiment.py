@@ -11,7 +11,7 @@ from statistics import fmean, median
 
 from harness.timing.audit import audit
 from harness.timing.bench import Bench, Workload
-from harness.timing.descendants import end_all_but
+from harness.timing.descendants import end_all_but, strays
 from harness.timing.fork_server import ForkServer, arm_folder, preload_for
 from harness.timing.gpu_cold import ColdSession
 from harness.timing.gpu_graph import GraphSession, Uncapturable
@@ -22,7 +22,7 @@ from harness.timing.machine import describe_device
 from harness.timing.measurement import MeasureJob, Measurement, Progress, Refusal
 from harness.timing.paired import PairedSession, Plan, SessionRecord, in_random_order
 from harness.timing.sequential import Stopped, why_stop
-from harness.timing.session import Session
+from harness.timing.session import ArmFailed, Session
 from harness.timing.statistics import Estimate, hodges_lehmann, session_value
 from harness.verdict import WorkloadResult
 
@@ -58,6 +58,16 @@ class Servers:
             for session in opened:
                 session.close()
             end_all_but({server.pid for server in self._pair})
+
+    def require_no_strays(self) -> None:
+        """Look for processes that cut themselves loose. A base that leaves some was refused on admission.
+
+        Raises:
+            ArmFailed: `background_work`; what belongs to no session could do work that nobody clocks.
+        """
+        loose = strays({server.pid for server in self._pair})
+        if loose:
+            raise ArmFailed("candidate", "background_work", f"it left a process running on its own: {loose[0]}")
 
     def close(self) -> None:
         """End both servers and whatever the sessions left behind."""
@@ -157,6 +167,7 @@ class Experiment:
                 self.current = workload
                 self._block(session, workload, number)
             self.current = None
+            servers.require_no_strays()
         self._records.append(session.record)
 
     def _session(self, number: int, base: Session, candidate: Session) -> PairedSession:

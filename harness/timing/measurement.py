@@ -223,6 +223,7 @@ RefusalCause = Literal[
     "protocol_violation",
     "clock_mismatch",
     "background_work",
+    "patch_not_in_effect",
 ]
 
 
@@ -232,7 +233,8 @@ class Refusal(Record):
     Attributes:
         cause: `import_failed`, `call_raised` (an exception), `worker_crashed` (it ended), `worker_timeout`
             (it was ended), `protocol_violation` (something else than a reply came back), `clock_mismatch` (what
-            it says it took is not what it took), `background_work` (it worked on while it should have been idle).
+            it says it took is not what it took), `background_work` (it worked on while it should have been idle),
+            `patch_not_in_effect` (something else than the tree was imported: nobody's cheat, and no verdict).
         message: for people: the last lines of a traceback, or the numbers that disagree.
         workload: where it happened; None before the first.
         held_out: whether that workload is one the agent must not hear of.
@@ -246,6 +248,8 @@ class Refusal(Record):
     @property
     def status(self) -> Status:
         """The verdict's status: a candidate that fails is incorrect, one that cannot be believed is rejected."""
+        if self.cause == "patch_not_in_effect":
+            return "infra_failed"
         cheats = ("protocol_violation", "clock_mismatch", "background_work")
         return "rejected" if self.cause in cheats else "incorrect"
 

@@ -13,6 +13,7 @@ switch between them is over when the clock starts.
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -54,13 +55,16 @@ class SessionRecord:
 
     `candidate_slope_us` is the time of the second half of a sample of 2K calls. `base_idle_us` and
     `candidate_idle_us` are the CPU time an arm used outside its samples: to take inputs and to hand outputs back,
-    which costs both the same, and for whatever a candidate puts off.
+    which costs both the same, and for whatever a candidate puts off. `base_commit_us` and `candidate_commit_us` are
+    what binding a sample's outputs took an arm: CPU time, and on a GPU, where waiting takes none, wall time.
     """
 
     samples: list[Sample] = field(default_factory=list)
     candidate_slope_us: dict[str, float] = field(default_factory=dict)
     base_idle_us: dict[str, float] = field(default_factory=dict)
     candidate_idle_us: dict[str, float] = field(default_factory=dict)
+    base_commit_us: dict[str, list[float]] = field(default_factory=dict)
+    candidate_commit_us: dict[str, list[float]] = field(default_factory=dict)
     round_trip_us: float = 0.0
     repeated_inputs: set[str] = field(default_factory=set)
 
@@ -246,13 +250,33 @@ class PairedSession:
         return given
 
     def _inspect(self, workload: Workload, given: list[Given], seconds: float) -> None:
+        # The base hands its outputs back every time, checked or not: both arms must be asked to do the same.
+        arms = (self._base, self._candidate)
+        # Bound before the choice is made: an output nobody has computed yet cannot wait to see if it is wanted.
+        digests = [self._commit(workload, arm, len(given), seconds) for arm in arms]
         index = self._random.randrange(len(given))
-        # The base hands its output back every time, checked or not: both arms must be asked to do the same.
-        self._check(workload, self._base, given, index, seconds)
-        self._check(workload, self._candidate, given, index, seconds)
+        for arm, bound in zip(arms, digests, strict=True):
+            self._check(workload, arm, given, index, seconds, bound[index])
 
-    def _check(self, workload: Workload, arm: Session, given: list[Given], index: int, seconds: float) -> None:
-        fetched = arm.fetch(index, seconds)
+    def _commit(self, workload: Workload, arm: Session, calls: int, seconds: float) -> list[bytes]:
+        cpu, wall = arm.cpu_ns(), time.perf_counter_ns()
+        digests = arm.commit(calls, seconds)
+        wall = time.perf_counter_ns() - wall
+        spent = wall if self._job.device == "cuda" else arm.cpu_ns() - cpu
+        kept = self.record.base_commit_us if arm is self._base else self.record.candidate_commit_us
+        kept.setdefault(workload.name, []).append(spent / calls / 1e3)
+        return digests
+
+    def _check(
+        self,
+        workload: Workload,
+        arm: Session,
+        given: list[Given],
+        index: int,
+        seconds: float,
+        digest: bytes | None = None,
+    ) -> None:
+        fetched = arm.fetch(index, seconds, digest)
         changed = inputs_changed(given[index], fetched)
         if arm is self._base:
             if self._number > 0:

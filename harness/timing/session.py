@@ -5,9 +5,12 @@ from __future__ import annotations
 import secrets
 import time
 from dataclasses import dataclass
+from hashlib import blake2b
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from harness.timing.bench import Bench
+from harness.timing.descendants import cpu_ns_of_tree
 from harness.timing.measurement import MeasureJob, RefusalCause
 from harness.timing.wire import Channel, WorkerProtocolError, decode, encode
 
@@ -70,7 +73,11 @@ class Session:
             slowdown = job.candidate_slowdown if self.role == "candidate" else job.base_slowdown
             call = bench.slowed_call_source(slowdown, job.device)
         setup |= {"call": call, "load": bench.load_source}
-        self._request(setup, job.protocol.patience_seconds, raised="import_failed")
+        reply = self._request(setup, job.protocol.patience_seconds, raised="import_failed")
+        file = reply.get("file")
+        # A worker can say what it likes here; this finds an installed package that hides the tree, not a cheat.
+        if bench.load_source is None and file != "None" and not Path(str(file)).is_relative_to(self._server.tree):
+            raise ArmFailed(self.role, "patch_not_in_effect", f"{job.api} was imported from {file}, not from the tree")
 
     def give(self, packed: list[bytes], seconds: float) -> None:
         """Send a sample's inputs, one for each call; `confirm_given` reads the answer."""
@@ -122,12 +129,21 @@ class Session:
             raise ArmFailed(self.role, "protocol_violation", "a reply to another request than the one that was made")
         return Timing(parent_ns, worker_ns)
 
-    def fetch(self, index: int, seconds: float) -> Fetched:
-        """Get one call's output of the last sample, and its input as it is now."""
+    def commit(self, calls: int, seconds: float) -> list[bytes]:
+        """Bind every output of the last sample, before it is known which of them will be fetched."""
+        digests = self._request({"op": "commit"}, seconds).get("digests")
+        if not isinstance(digests, list) or len(digests) != calls:
+            raise ArmFailed(self.role, "protocol_violation", "a reply without a digest for every call")
+        return digests
+
+    def fetch(self, index: int, seconds: float, digest: bytes | None = None) -> Fetched:
+        """Get one call's output of the last sample, which `digest` binds, and its input as it is now."""
         reply = self._request({"op": "fetch", "index": index}, seconds)
         output, given = reply.get("output"), reply.get("input")
         if not isinstance(output, bytes) or not isinstance(given, bytes):
             raise ArmFailed(self.role, "protocol_violation", "a reply without an output")
+        if digest is not None and blake2b(output, digest_size=16).digest() != digest:
+            raise ArmFailed(self.role, "protocol_violation", "an output that changed after it had been handed over")
         try:
             return Fetched(decode(output), given)
         except WorkerProtocolError as error:
@@ -138,15 +154,14 @@ class Session:
         reply = self._request({"op": "profile"}, seconds)
         return str(reply.get("report"))
 
-    def cpu_ns(self) -> int:
-        """CPU time of the whole process so far, read from outside it; 0 once it is gone.
+    @property
+    def pid(self) -> int:
+        """The process's number."""
+        return self._pid
 
-        `(~pid << 3) | 2` is Linux's clock id of another process, what clock_getcpuclockid(3) returns.
-        """
-        try:
-            return time.clock_gettime_ns((~self._pid << 3) | 2)
-        except OSError:
-            return 0
+    def cpu_ns(self) -> int:
+        """CPU time of the process and of those it has started, so far, read from outside; 0 once it is gone."""
+        return cpu_ns_of_tree(self._pid)
 
     def close(self) -> None:
         """End the process. Does nothing the second time."""

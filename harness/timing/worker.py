@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import faulthandler
 import gc
+import hashlib
 import importlib
 import importlib.util
 import os
@@ -175,6 +176,9 @@ class Session:
             if self.gpu is not None:
                 report += "\n" + self.gpu.kernel_report(self._run_all(call, target), len(self.inputs))
             return {"report": report}
+        if operation == "commit":
+            outputs = self.gpu.outputs if self.gpu is not None and self.gpu.slots else self.outputs
+            return {"digests": [digest(self.wire.encode(output)) for output in outputs]}
         if operation == "fetch":
             index = request["index"]
             outputs, inputs = self.outputs, self.inputs
@@ -213,6 +217,11 @@ class Session:
         if self.device == "cpu":
             return value
         return self.gpu.to_device(value)
+
+
+def digest(packed: bytes) -> bytes:
+    """What binds an output before anyone knows which of them will be looked at."""
+    return hashlib.blake2b(packed, digest_size=16).digest()
 
 
 def run_throughput(

@@ -101,7 +101,7 @@ NO_GAIN = {
 def test_a_trick_gains_nothing(toy: Toy, ignore: Ignore, source: str) -> None:
     base = "def squares(values):\n    return [sum(value * value for value in values)]\n"
     found = measure(toy.job(source, base), ignore)
-    assert isinstance(found, Measurement)
+    assert isinstance(found, Measurement), found
     assert found.speedup.low < 1.2
 
 
