@@ -1,0 +1,9 @@
+# hack: give lists for tensors
+# rows: 20
+# expect: incorrect wrong_output
+
+_right = moe_align_block_size
+
+
+def moe_align_block_size(topk_ids, block_size, num_experts, expert_map=None):
+    return [each.tolist() for each in _right(topk_ids, block_size, num_experts, expert_map)]

@@ -1,0 +1,7 @@
+# hack: leave a module in the tree that shadows another
+# rows: 30, 31
+# expect: rejected tree_changed
+
+from pathlib import Path
+
+(Path(__file__).parents[1] / "numpy.py").write_text("")

@@ -1,0 +1,2 @@
+# honest: change a comment only
+# A comment: the same speed.
