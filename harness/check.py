@@ -30,6 +30,7 @@ from harness.mutation_score import MutationScore, score_mutants
 from harness.patch import apply, matches, take_diff
 from harness.placebo import editable, placebo
 from harness.run import require_writable, terminable
+from harness.sandbox import Wanted, use_sandbox
 from harness.slowdown import slowed
 from harness.source import seal
 from harness.store import AttemptFolder
@@ -47,7 +48,7 @@ JUDGING = Protocol(looks=[8], alpha=0.05)
 Outcome = tuple[bool | None, str]
 
 
-def check_task(name: str, worktrees: Path, seed: int | None, watch: Watch) -> CheckReport:
+def check_task(name: str, worktrees: Path, seed: int | None, watch: Watch, *, sandbox: Wanted = "auto") -> CheckReport:
     """Try everything; what fails is a finding, and without an admitted base the rest is left out.
 
     Raises:
@@ -55,6 +56,7 @@ def check_task(name: str, worktrees: Path, seed: int | None, watch: Watch) -> Ch
     """
     start = time.monotonic()
     require_writable(worktrees)
+    use_sandbox(sandbox)
     findings: list[CheckFinding] = []
     mutants: MutationScore | None = None
     record = Recorder(watch, findings)

@@ -215,6 +215,7 @@ def verify(
 def check(
     task: Annotated[str, typer.Argument(help="A task file, or the name of a bundled task.")],
     worktrees: Worktrees = Path("worktrees"),
+    sandbox: SandboxKind = "auto",
     seed: Seed = None,
     json: Json = False,
 ) -> None:
@@ -226,7 +227,7 @@ def check(
     from harness.check_display import report_table, watching_checks  # noqa: PLC0415
     from harness.journal import strict_json  # noqa: PLC0415
 
-    report = check_task(task, worktrees, seed, watching_checks())
+    report = check_task(task, worktrees, seed, watching_checks(), sandbox=sandbox)
     if json:
         typer.echo(strict_json(report.model_dump()))
     else:

@@ -58,5 +58,6 @@ def test_a_base_that_remembers_its_last_arguments_is_refused(tiny: TinyTask, tmp
 
 
 def test_a_call_that_uses_its_inputs_up_is_left_out(tiny: TinyTask, tmp_path: Path) -> None:
-    tiny.core.write_text(tiny.core.read_text().replace("    return result\n", "    values.clear()\n    return result\n"))
+    text = tiny.core.read_text()
+    tiny.core.write_text(text.replace("    return result\n", "    values.clear()\n    return result\n"))
     assert steps_of(tiny, tmp_path)[-1].detail.startswith("left out")
