@@ -1,0 +1,48 @@
+"""Work that hides in another process, and a target that is imported from elsewhere."""
+
+import subprocess
+import sys
+
+import psutil
+from toy_task import HONEST, Toy
+
+from harness.timing.client import check_outputs
+from harness.timing.descendants import cpu_ns_of_tree
+from harness.timing.measurement import Refusal
+
+FAMILY = """
+import os, sys, time
+def burn():
+    start = time.process_time()
+    while time.process_time() - start < 0.3:
+        pass
+if os.fork() == 0:
+    burn()
+    os._exit(0)
+os.wait()
+if os.fork() == 0:
+    burn()
+    print("done", flush=True)
+    time.sleep(60)
+time.sleep(60)
+"""
+
+
+def test_a_process_answers_for_its_children() -> None:
+    with subprocess.Popen([sys.executable, "-c", FAMILY], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        spent = cpu_ns_of_tree(process.pid)
+        for child in psutil.Process(process.pid).children():
+            child.kill()
+        process.kill()
+    # One child has ended, one lives; each used 0.3 s.
+    assert spent > 0.55e9
+    assert cpu_ns_of_tree(process.pid) == 0
+
+
+def test_a_target_from_elsewhere_is_nobodys_cheat(toy: Toy) -> None:
+    found = check_outputs(toy.job("__file__ = '/usr/lib/python3/toy.py'\n" + HONEST))
+    assert isinstance(found, Refusal)
+    assert (found.cause, found.status) == ("patch_not_in_effect", "infra_failed")
+    assert "/usr/lib/python3/toy.py" in found.message
