@@ -242,5 +242,5 @@ def _ending(problem: WrongOutput | Refusal) -> AttemptEnded:
     if isinstance(problem, WrongOutput):
         return Incorrect("wrong_output", explain(problem))
     where = f"workload {problem.workload}: " if problem.workload else ""
-    kind = Rejected if problem.status == "rejected" else Incorrect
-    return kind(problem.cause, f"{where}{problem.message}")
+    kinds: dict[Status, type[AttemptEnded]] = {"rejected": Rejected, "infra_failed": InfraFailed}
+    return kinds.get(problem.status, Incorrect)(problem.cause, f"{where}{problem.message}")
