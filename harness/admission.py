@@ -14,6 +14,7 @@ from harness.errors import AdmissionError, BuildFailed
 from harness.events import AdmissionStep, Emit, Step
 from harness.git import Repository
 from harness.known_effect import require_known_effect
+from harness.metric import command_spec
 from harness.task import DeviceChoice, LoadedTask
 from harness.timing.client import check_outputs, describe, measure
 from harness.timing.measurement import MeasureJob, Measurement, Progress, Protocol, Refusal, Workload, WrongOutput
@@ -87,8 +88,8 @@ def job_for(
     """A measurement of `candidate` against `base` as the task wants it."""
     scratch.mkdir(parents=True, exist_ok=True)
     return MeasureJob(
-        bench_file=str(loaded.bench_file),
-        api=loaded.task.api,
+        bench_file=str(loaded.bench_file or ""),
+        api=loaded.task.api or "",
         device=device,
         mode=loaded.task.metric.mode,
         cache=loaded.task.metric.cache,
@@ -98,6 +99,7 @@ def job_for(
         seed=seed,
         protocol=protocol,
         scratch=str(scratch),
+        command=command_spec(loaded.task.metric, loaded.file.parent),
     )
 
 

@@ -138,7 +138,7 @@ class _Checks:
 
     def _slowed_source(self) -> Outcome:
         """Through apply, build and import, as a patch; timed alone, for tests may look at what was wrapped."""
-        exported = exported_names(self.base.root, self.loaded.task.api)
+        exported = self._exported()
         made = {name: slowed(text, exported) for name, text in self.files.items() if name.endswith(".py")}
         targets = self.loaded.task.target_files
         edits = {name: text for name, text in made.items() if text is not None and matches(name, targets)}
@@ -173,7 +173,7 @@ class _Checks:
     def _mutants(self) -> Outcome:
         targets = self.loaded.task.target_files
         files = {name: text for name, text in self.files.items() if matches(name, targets)}
-        exported = exported_names(self.base.root, self.loaded.task.api)
+        exported = self._exported()
         sample = sample_mutants(files, exported, MUTANTS, self.seed)
         self.mutants = score_mutants(
             self.loaded,
@@ -191,6 +191,11 @@ class _Checks:
         if score < LEAST_SCORE:
             return False, f"{message}; below {LEAST_SCORE:.0%} a wrong patch would pass for a right one"
         return True, message
+
+    def _exported(self) -> set[str]:
+        """Names of the package's public functions; none where a command is timed and no package is named."""
+        api = self.loaded.task.api
+        return set() if api is None else exported_names(self.base.root, api)
 
     def _patch_of(self, files: dict[str, str]) -> Path:
         """A patch that writes these files, taken as an agent's is."""

@@ -104,7 +104,8 @@ class Judge:
         hold_against_policy(patch, task.target_files)
         judgement.findings = added_findings(self.base.root, checkout, patch.files)
         require_honest(judgement.findings)
-        require_unbroken_api(task.api, self.base.root, checkout)
+        if task.api is not None:
+            require_unbroken_api(task.api, self.base.root, checkout)
 
         on_phase("build")
         build(task.build, checkout, scratch / "build", folder.build_log)

@@ -14,6 +14,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from harness.errors import TaskError
+from harness.metric import CommandKeys
 
 DeviceChoice = Literal["auto", "cpu", "cuda"]
 Mode = Literal["latency", "throughput", "device", "command"]
@@ -41,7 +42,7 @@ class Source(_Section):
         return self
 
 
-class Metric(_Section):
+class Metric(CommandKeys):
     """What is timed. `latency` is one call and its result, seen from the host."""
 
     device: DeviceChoice = Field("auto", description="auto takes CUDA where there is a GPU.")
@@ -77,18 +78,35 @@ class Task(_Section):
     source: Source
     target_files: list[str] = Field(min_length=1, description="The only files a patch may touch; globs allowed.")
     build: list[str] = Field(default_factory=list, description="Commands run in the checkout before tests.")
-    bench: str = Field(description="The bench module, relative to the task file; never inside a worktree.")
+    bench: str | None = Field(
+        None,
+        description="The bench module, relative to the task file; never inside a worktree. Every metric.mode but "
+        "command needs one.",
+    )
     metric: Metric = Field(default_factory=Metric)
     min_effect: float = Field(0.02, gt=0, lt=1, strict=False, description="Smallest speedup worth a claim.")
     tests: Tests = Field(default_factory=Tests)
-    api: str = Field(
+    api: str | None = Field(
+        None,
         pattern=r"^[A-Za-z_][\w.]*$",
-        description="The package that is imported and timed.",
+        description="The package that is imported and timed, and whose public API must stay. Every metric.mode but "
+        "command needs it.",
     )
     reference_patch: str | None = Field(None, description="An expert's patch; never shown to an agent.")
     recorded: str | None = Field(None, description="A recorded session that `--agent replay` plays.")
     constraints: list[str] = Field(default_factory=list, description="Sentences shown to the agent.")
     limits: Limits = Field(default_factory=Limits)
+
+    @model_validator(mode="after")
+    def _can_be_timed(self) -> Task:
+        if self.metric.mode == "command":
+            if self.bench is not None:
+                raise ValueError("bench and metric.mode command exclude each other: a command is timed as it is")
+            return self
+        missing = [key for key in ("bench", "api") if getattr(self, key) is None]
+        if missing:
+            raise ValueError(f"the key {missing[0]!r} is missing (only metric.mode command does without)")
+        return self
 
 
 class LoadedTask(BaseModel):
@@ -109,9 +127,9 @@ class LoadedTask(BaseModel):
         return (self.file.parent / relative).resolve()
 
     @property
-    def bench_file(self) -> Path:
-        """The bench module."""
-        return self.resolve(self.task.bench)
+    def bench_file(self) -> Path | None:
+        """The bench module; None where a command is timed."""
+        return None if self.task.bench is None else self.resolve(self.task.bench)
 
     @property
     def hidden_tests(self) -> Path | None:

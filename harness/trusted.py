@@ -8,6 +8,7 @@ from pathlib import Path
 
 from harness.errors import InfraFailed
 from harness.fingerprint import Fingerprint
+from harness.metric import trusted_scripts
 from harness.task import LoadedTask
 
 _PACKAGE = Path(__file__).resolve().parent
@@ -23,7 +24,8 @@ class TrustedFiles:
     """
 
     def __init__(self, loaded: LoadedTask) -> None:
-        self._files = [loaded.file, loaded.bench_file, *([loaded.hidden_tests] if loaded.hidden_tests else [])]
+        named = [loaded.bench_file, loaded.hidden_tests, *trusted_scripts(loaded.task.metric, loaded.file.parent)]
+        self._files = [loaded.file, *(path for path in named if path is not None)]
         self._before = self._take()
 
     def require_unchanged(self) -> None:

@@ -17,18 +17,28 @@ from types import FrameType
 from typing import TextIO
 
 from harness.errors import AdmissionError, HarnessError, InfrastructureError, TaskError
-from harness.timing.bench import Workload, load_bench
+from harness.timing.bench import Bench, Workload, load_bench
 from harness.timing.check import Check
+from harness.timing.command import CommandCheck, CommandExperiment, CommandProfile, command_bench
 from harness.timing.descendants import adopt_orphans
 from harness.timing.experiment import Experiment
 from harness.timing.gpu_run import GpuRun, hold_gpu
-from harness.timing.measurement import Failed, Measurement, RefereeLine, RefereeRequest, Refusal, WrongOutput
+from harness.timing.measurement import (
+    Failed,
+    MeasureJob,
+    Measurement,
+    Progress,
+    RefereeLine,
+    RefereeRequest,
+    Refusal,
+    WrongOutput,
+)
 from harness.timing.oracle import OutputWrong
 from harness.timing.paired import BaseFailed
 from harness.timing.profile import Profile
 from harness.timing.session import ArmFailed
 
-_MODES = ("latency", "throughput", "device")
+_MODES = ("latency", "throughput", "device", "command")
 
 
 def judge(request: RefereeRequest, write: Callable[[RefereeLine], None]) -> RefereeLine:
@@ -49,25 +59,11 @@ def _gpu_for(request: RefereeRequest, write: Callable[[RefereeLine], None]) -> A
 
 def _judge(request: RefereeRequest, write: Callable[[RefereeLine], None], gpu: GpuRun | None) -> RefereeLine:
     job = request.job
-    if job.mode not in _MODES:
-        raise TaskError(f"metric.mode {job.mode!r} cannot be timed here.", remedy=f"Modes: {', '.join(_MODES)}.")
-    if job.device == "cpu" and (job.mode == "device" or job.cache == "cold"):
-        raise TaskError(
-            "metric.mode device and metric.cache cold are for a GPU, and the device here is the CPU.",
-            remedy="Set metric.device to cuda, or time by mode latency and a warm cache.",
-        )
-    if job.cache == "cold" and job.mode != "latency":
-        raise TaskError(f"metric.cache cold goes with metric.mode latency, not {job.mode}.")
-    bench = load_bench(Path(job.bench_file))
+    _require_fit(job)
+    bench = command_bench(job) if job.mode == "command" else load_bench(Path(job.bench_file))
     if request.kind == "describe":
         return RefereeLine(workloads=bench.listed(job.device, held_out=job.held_out))
-    work: Check | Experiment | Profile
-    if request.kind == "profile":
-        work = Profile(job, bench)
-    elif request.kind == "check":
-        work = Check(job, bench, request.random_cases)
-    else:
-        work = Experiment(job, bench, lambda progress: write(RefereeLine(progress=progress)), gpu)
+    work = _work(request, bench, write, gpu)
     try:
         found = work.run()
     except OutputWrong as error:
@@ -82,6 +78,35 @@ def _judge(request: RefereeRequest, write: Callable[[RefereeLine], None], gpu: G
     if isinstance(found, Measurement):
         return RefereeLine(measurement=found)
     return RefereeLine(correct=True) if found is None else RefereeLine(refused=found)
+
+
+def _require_fit(job: MeasureJob) -> None:
+    """Mode, device and cache must go together."""
+    if job.mode not in _MODES:
+        raise TaskError(f"metric.mode {job.mode!r} cannot be timed here.", remedy=f"Modes: {', '.join(_MODES)}.")
+    if job.device == "cpu" and (job.mode == "device" or job.cache == "cold"):
+        raise TaskError(
+            "metric.mode device and metric.cache cold are for a GPU, and the device here is the CPU.",
+            remedy="Set metric.device to cuda, or time by mode latency and a warm cache.",
+        )
+    if job.cache == "cold" and job.mode != "latency":
+        raise TaskError(f"metric.cache cold goes with metric.mode latency, not {job.mode}.")
+
+
+def _work(
+    request: RefereeRequest, bench: Bench, write: Callable[[RefereeLine], None], gpu: GpuRun | None
+) -> Check | Experiment | Profile | CommandCheck | CommandProfile:
+    """What does what was asked for."""
+    job = request.job
+
+    def on_progress(progress: Progress) -> None:
+        write(RefereeLine(progress=progress))
+
+    if request.kind == "profile":
+        return CommandProfile() if job.mode == "command" else Profile(job, bench)
+    if request.kind == "check":
+        return CommandCheck(job) if job.mode == "command" else Check(job, bench, request.random_cases)
+    return CommandExperiment(job, on_progress) if job.mode == "command" else Experiment(job, bench, on_progress, gpu)
 
 
 def _blame(error: ArmFailed, workload: Workload | None) -> RefereeLine:

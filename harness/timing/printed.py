@@ -1,0 +1,124 @@
+"""A number that a program prints about itself: read it, and hold it against the clock that the program does not own.
+
+The program owns this number, so it is believed only as far as the referee's clock around the whole program bears it
+out. A printed time longer than the program ran is impossible. A printed saving must be a saving of wall time as
+well, second for second, whatever else the program does. Where the wall clock's own noise is larger than the saving,
+neither can be said, and the measurement carries a flag.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from statistics import median
+
+from harness.timing.measurement import CommandSpec, Sample
+from harness.timing.statistics import hodges_lehmann
+
+SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0}
+MASK = "<number>"
+_ALPHA = 0.05
+_LEAST_SESSIONS = 6
+_LEAST_SHARE = 0.5
+
+
+class NotANumber(Exception):
+    """The output holds no number that can be used; the message says why."""
+
+
+@dataclass(frozen=True)
+class Printed:
+    """A number as it was printed.
+
+    Attributes:
+        value: in the task's unit; half the last digit's step where it was printed as 0, for it was less than that.
+        step: what the last printed digit is worth.
+    """
+
+    value: float
+    step: float
+
+
+def read_number(spec: CommandSpec, output: str) -> Printed:
+    """The last number that `spec.number` finds.
+
+    Raises:
+        NotANumber: there is none, or it is negative or not finite.
+    """
+    found = list(re.finditer(spec.number or "", output))
+    if not found:
+        raise NotANumber(f"standard output has nothing that metric.number matches ({spec.number})")
+    text = found[-1].group("value") or ""
+    try:
+        value = float(text)
+    except ValueError as error:
+        raise NotANumber(f"metric.number matches {text!r}, which is no number") from error
+    if not math.isfinite(value) or value < 0:
+        raise NotANumber(f"it printed {text}, which is no time and no rate")
+    digits, _, exponent = text.lower().partition("e")
+    decimals = len(digits.partition(".")[2])
+    step = 10.0 ** (int(exponent or 0) - decimals)
+    return Printed(value=max(value, step / 2), step=step)
+
+
+def masked(spec: CommandSpec, output: str) -> str:
+    """The output with every number that `spec.number` finds replaced by the same word."""
+    if spec.number is None:
+        return output
+
+    def cover(match: re.Match[str]) -> str:
+        start, end = match.start("value") - match.start(), match.end("value") - match.start()
+        return match.group()[:start] + MASK + match.group()[end:]
+
+    return re.sub(spec.number, cover, output)
+
+
+def cost_us(spec: CommandSpec, number: Printed) -> float:
+    """What is made smaller: a time in microseconds; of any other number a million times it, or its reciprocal.
+
+    So a rate in requests/s becomes microseconds a request.
+    """
+    if spec.higher_is_better:
+        return 1e6 / number.value
+    return number.value * SECONDS.get(spec.unit, 1.0) * 1e6
+
+
+def is_time(spec: CommandSpec) -> bool:
+    """Whether the number can be held against the wall clock."""
+    return spec.number is not None and spec.unit in SECONDS and not spec.higher_is_better
+
+
+def impossible(spec: CommandSpec, number: Printed, wall_ns: int) -> str | None:
+    """What is wrong with a printed time that is longer than its program ran; None if it is not."""
+    printed = number.value * SECONDS.get(spec.unit, 1.0)
+    step = number.step * SECONDS.get(spec.unit, 1.0)
+    if not is_time(spec) or printed - step <= wall_ns / 1e9:
+        return None
+    return f"it printed {printed:.6g} s and ran for {wall_ns / 1e9:.6g} s by the referee's clock"
+
+
+def wall_clock_says(spec: CommandSpec, workload: str, sessions: list[list[Sample]]) -> tuple[str | None, str | None]:
+    """Hold a printed saving against the wall clock's: why it cannot be believed, and what cannot be told.
+
+    Args:
+        spec: what was asked for.
+        workload: the command's name.
+        sessions: its samples; `_us` what was printed, `_worker_us` the wall time.
+
+    Returns:
+        A sentence for a refusal or None; a sentence for a flag or None.
+    """
+    if spec.number is not None and not is_time(spec):
+        return None, f"{workload}: the number is the program's own word; the wall clock cannot check a {spec.unit}"
+    if spec.number is None or len(sessions) < _LEAST_SESSIONS:
+        return None, None
+    printed = hodges_lehmann([median(e.base_us - e.candidate_us for e in each) for each in sessions], _ALPHA)
+    wall = hodges_lehmann([median(e.base_worker_us - e.candidate_worker_us for e in each) for each in sessions], _ALPHA)
+    if printed.low <= 0:
+        return None, None
+    saving = f"{workload}: it prints {printed.estimate / 1e6:.4g} s less than the base"
+    clock = f"{wall.estimate / 1e6:.4g} s [{wall.low / 1e6:.4g}, {wall.high / 1e6:.4g}] less by the wall clock"
+    if wall.high < _LEAST_SHARE * printed.low:
+        return f"{saving}, and takes {clock}", None
+    return None, f"{saving}, which the wall clock is too coarse to confirm ({clock})" if wall.low <= 0 else None
