@@ -170,9 +170,10 @@ def _remedy(build_output: str) -> str:
     """What to do about a base that does not build: the commonest lack has a name."""
     if re.search(r"Python\.h: No such file", build_output):
         return "Python's headers are missing: install python3-dev (Debian, Ubuntu) or python3-devel (Fedora)."
-    compiler = r"\b(g\+\+|c\+\+|gcc|cc|clang|clang\+\+|nvcc)\b['\"]?( failed)?: (No such file|(command )?not found)"
-    if re.search(compiler, build_output) or "unable to execute" in build_output:
-        return "A compiler is missing: install one (apt install g++, dnf install gcc-c++), or name it in CC and CXX."
+    compiler = r"(g\+\+|c\+\+|gcc|\bcc|clang|clang\+\+|nvcc)(-[\d.]+)?"
+    says = (rf"{compiler}['\"]?( failed)?: (No such file|(command )?not found)", rf"No such file.*: '[^']*{compiler}'")
+    if any(re.search(each, build_output) for each in (*says, "unable to execute")):
+        return "A compiler is missing: install one (apt install g++, dnf install gcc-c++)."
     return "Mend it, or `build` in the task."
 
 

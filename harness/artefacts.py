@@ -74,13 +74,25 @@ def require_in_effect(
     if not ours:
         raise _not_in_effect(sources, "and the build left no linked artefact in the checkout")
     theirs = linked_artefacts(base)
-    if ours != theirs:
+    if _changed(ours, theirs):
         return
     marked = [name for name in sources if name.endswith(_C_FAMILY)]
     if not marked:
         raise _not_in_effect(sources, f"and the build gave the base's own {', '.join(ours)}")
-    if _build_marked(repository, commands, patch, marked, scratch) == theirs:
+    if not _changed(_build_marked(repository, commands, patch, marked, scratch), theirs):
         raise _not_in_effect(sources, f"but whatever they hold, the build gives the base's own {', '.join(ours)}")
+
+
+def _changed(ours: dict[str, str], theirs: dict[str, str]) -> bool:
+    """Whether some library is another than the base's, in every place where the build left a copy of it.
+
+    A build may keep one copy for itself (setuptools does, below build/) and another that is imported: if only the
+    first is new, the second is stale.
+    """
+    by_name: dict[str, list[bool]] = {}
+    for path, digest in ours.items():
+        by_name.setdefault(Path(path).name, []).append(theirs.get(path) != digest)
+    return any(all(changed) for changed in by_name.values()) or not ours
 
 
 def linked_artefacts(root: Path) -> dict[str, str]:

@@ -91,6 +91,14 @@ def test_a_build_that_does_not_use_the_sources_is_our_failure(tmp_path: Path, co
     assert error.value.cause == "patch_not_in_effect"
 
 
+def test_a_library_is_stale_although_the_build_made_a_new_one_elsewhere(tmp_path: Path) -> None:
+    """As a build does that compiles anew and keeps what is imported."""
+    old = "gcc -shared -fPIC -o pkg/lib.so src/old.c"
+    native = Native(tmp_path, ["mkdir -p build", COMPILE.replace("pkg/", "build/"), old], {"src/old.c": SOURCE})
+    with pytest.raises(InfraFailed, match="whatever they hold"):
+        native.judge(SOURCE.replace("2", "3"))
+
+
 def test_a_python_patch_needs_no_new_artefact(tmp_path: Path) -> None:
     Native(tmp_path, [COMPILE], {}).judge("X = 1\n", "pkg/__init__.py")
 
