@@ -52,7 +52,9 @@ class Servers:
         try:
             for server in self._pair:
                 opened.append(server.fork())
-                opened[-1].set_up(self._bench, self._job)
+                opened[-1].begin_set_up(self._bench, self._job)
+            for session in opened:
+                session.finish_set_up(self._bench, self._job)
             yield opened[0], opened[1]
         finally:
             for session in opened:
@@ -105,6 +107,8 @@ class Experiment:
     def __init__(
         self, job: MeasureJob, bench: Bench, on_progress: Callable[[Progress], None], gpu: GpuRun | None = None
     ) -> None:
+        if gpu is not None:
+            job = job.model_copy(update={"protocol": job.protocol.on_gpu(job.mode)})
         self._job = job
         self._bench = bench
         self._on_progress = on_progress

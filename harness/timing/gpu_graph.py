@@ -129,12 +129,13 @@ class GraphSession(PairedSession):
         plan = _graph_plan(plan)
         # Never by nothing: no call sees the content it saw last.
         self._shift = (self._shift + self._random.randrange(1, plan.contents)) % plan.contents
-        for arm in (self._base, self._candidate):
-            arm.refill(self._shift, plan.seconds)
         return [self._contents[(index + self._shift) % plan.contents] for index in range(plan.unrolled)]
 
     def _timed(self, arm: Session, plan: Plan, times: int) -> Timing:
         plan = _graph_plan(plan)
+        if times:
+            # Right before the sample, for each arm: what was written last is in the cache.
+            arm.refill(self._shift, plan.seconds)
         arm.replay(0, plan.unrolled, plan.seconds)
         return arm.replay(times * plan.replays, plan.unrolled, plan.seconds)
 

@@ -27,7 +27,10 @@ _REPORT_LINES = 10
 
 
 def free_blocks(snapshot: list[dict[str, Any]]) -> list[int]:
-    """Bytes of each free block that a plain `torch.empty` could be given, largest first.
+    """Sizes to ask the allocator for, largest first, so as to be given all its free memory and no more.
+
+    Requests up to 1 MiB are served from small segments, which may hold larger free blocks; larger ones from large
+    segments, where a free block up to 1 MiB is given to nobody.
 
     Args:
         snapshot: what `torch.cuda.memory_snapshot()` returns.
@@ -36,10 +39,14 @@ def free_blocks(snapshot: list[dict[str, Any]]) -> list[int]:
     for segment in snapshot:
         if segment["stream"] != 0 or tuple(segment.get("segment_pool_id", _DEFAULT_POOL)) != _DEFAULT_POOL:
             continue  # another stream's, or a graph's: ours would not be put there
-        least = 0 if segment["segment_type"] == "small" else _SMALL_BLOCK
-        sizes += [
-            block["size"] for block in segment["blocks"] if block["state"] == "inactive" and block["size"] > least
-        ]
+        for block in segment["blocks"]:
+            if block["state"] != "inactive":
+                continue
+            if segment["segment_type"] == "small":
+                whole, rest = divmod(block["size"], _SMALL_BLOCK)
+                sizes += [_SMALL_BLOCK] * whole + [rest] * (rest > 0)
+            elif block["size"] > _SMALL_BLOCK:
+                sizes.append(block["size"])
     return sorted(sizes, reverse=True)
 
 
@@ -97,7 +104,9 @@ class Gpu:
             None, or why the calls cannot be captured. Then this process's CUDA state is no longer to be trusted.
         """
         self.release()
-        self.slots = [_map_tensors(contents[index % len(contents)], lambda tensor: tensor.clone()) for index in range(calls)]
+        self.slots = [
+            _map_tensors(contents[index % len(contents)], lambda tensor: tensor.clone()) for index in range(calls)
+        ]
         if self._nothing is None:
             self._nothing = self._capture_nothing()
         graph, side, outputs = torch.cuda.CUDAGraph(), torch.cuda.Stream(), []

@@ -53,6 +53,22 @@ class Protocol(Record):
     sessions_per_server: int = Field(default=1, ge=1)
     patience_seconds: float = Field(default=60.0, gt=0)
 
+    def on_gpu(self, mode: str) -> Protocol:
+        """The protocol as it is used on a GPU: a session costs seconds to start, a sample next to nothing.
+
+        Samples are longer, so that the referee's own jitter (some 50 us) is lost in them, and there are more of
+        them. The host side of a call, which `latency` sees, takes some twenty calls to settle in a new process;
+        `device` does not see it, so that its sessions can share a server.
+        """
+        longer: dict[str, float] = {"sample_ms": max(self.sample_ms, 5.0)}
+        if mode == "device":
+            longer |= {"workload_ms": max(self.workload_ms, 200.0), "pairs": max(self.pairs, 16)}
+            longer |= {"sessions_per_server": self.looks[-1]}
+        else:
+            longer |= {"workload_ms": max(self.workload_ms, 120.0), "warmup_calls": max(self.warmup_calls, 20)}
+            longer |= {"most_calls": min(self.most_calls, 32)}
+        return self.model_copy(update=longer)
+
     @model_validator(mode="after")
     def _looks_ascend(self) -> Protocol:
         if self.looks[0] < 1 or any(a >= b for a, b in zip(self.looks, self.looks[1:], strict=False)):

@@ -230,7 +230,8 @@ class PairedSession:
     def _give(self, workload: Workload, calls: int, seconds: float) -> list[Given]:
         given = [self._unseen(workload) for _ in range(calls)]
         packed = [each.packed for each in given]
-        for arm in (self._base, self._candidate):
+        # In random order: what was written last may still be in a cache that both share.
+        for arm in self._random.sample((self._base, self._candidate), 2):
             arm.give(packed, seconds)
         for arm in (self._base, self._candidate):
             arm.confirm_given(seconds)

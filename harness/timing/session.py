@@ -66,6 +66,11 @@ class Session:
         Raises:
             ArmFailed: `import_failed`, or what any request can end in.
         """
+        self.begin_set_up(bench, job)
+        self.finish_set_up(bench, job)
+
+    def begin_set_up(self, bench: Bench, job: MeasureJob) -> None:
+        """Ask for the import; `finish_set_up` waits for it, so that two arms can import side by side."""
         setup: dict[str, Any] = {"root": str(self._server.tree), "api": job.api, "device": job.device, "mode": job.mode}
         repeats = job.candidate_repeats if self.role == "candidate" else 1
         call = bench.repeated_call_source(repeats)
@@ -73,7 +78,11 @@ class Session:
             slowdown = job.candidate_slowdown if self.role == "candidate" else job.base_slowdown
             call = bench.slowed_call_source(slowdown, job.device)
         setup |= {"call": call, "load": bench.load_source}
-        reply = self._request(setup, job.protocol.patience_seconds, raised="import_failed")
+        self._begin(encode(setup), job.protocol.patience_seconds)
+
+    def finish_set_up(self, bench: Bench, job: MeasureJob) -> None:
+        """Wait until the target is imported; raises as `set_up` does."""
+        reply = self._finish(self._payload(job.protocol.patience_seconds), "import_failed")
         file = reply.get("file")
         # A worker can say what it likes here; this finds an installed package that hides the tree, not a cheat.
         if bench.load_source is None and file != "None" and not Path(str(file)).is_relative_to(self._server.tree):
@@ -171,9 +180,9 @@ class Session:
         self._channel.close()
         self._server.end(self._pid)
 
-    def _request(self, message: dict[str, Any], seconds: float, raised: RefusalCause = "call_raised") -> dict[str, Any]:
+    def _request(self, message: dict[str, Any], seconds: float) -> dict[str, Any]:
         self._begin(encode(message), seconds)
-        return self._finish(self._payload(seconds), raised)
+        return self._finish(self._payload(seconds), "call_raised")
 
     def _begin(self, payload: bytes, seconds: float) -> None:
         try:

@@ -48,7 +48,7 @@ def rectify(x):
     return result
 """
 
-QUICK = Protocol(looks=[6], alpha=0.05, pairs=6, workload_ms=60.0, patience_seconds=60.0)
+QUICK = Protocol(looks=[6], alpha=0.05, pairs=6, sessions_per_server=6)
 
 
 class GpuTask:
