@@ -20,8 +20,8 @@ from harness.timing.measurement import Protocol
 from harness.verdict import Interval, NoiseFloor
 
 # Enough for every cross-check to have its say, and no more: the numbers do not matter here.
-QUICK = Protocol(looks=[4], alpha=0.05, pairs=6, workload_ms=20.0, sessions_per_server=4, patience_seconds=10.0)
-# So that no luck of four sessions passes for a win.
+QUICK = Protocol(looks=[3], alpha=0.05, pairs=5, workload_ms=15.0, sessions_per_server=3, patience_seconds=10.0)
+# So that no luck of three sessions passes for a win.
 NOISE = NoiseFloor(speedup=Interval(estimate=1.0, low=0.85, high=1.15), sessions=8)
 
 JudgeOf = Callable[[bytes, bool], Judgement]

@@ -87,6 +87,16 @@ def _read(path: Path) -> Sample:
     return Sample(path.stem, fields, path.read_text())
 
 
+def table() -> str:
+    """The corpus as Markdown: what docs/hacks.md holds between its marks."""
+    lines = ["| Cheat | File in `tests/hacks/cheats/` | Rows | Ends as |", "| --- | --- | --- | --- |"]
+    for cheat in read("cheats"):
+        status, causes = cheat.expected
+        ends = "no gain" if status == "no_gain" else f"`{status}`: {' or '.join(f'`{cause}`' for cause in causes)}"
+        lines.append(f"| {cheat.fields['hack']} | `{cheat.name}.py` | {cheat.fields['rows']} | {ends} |")
+    return "\n".join(lines) + "\n"
+
+
 def diff(file: str, before: str | None, after: str) -> bytes:
     """A git patch of one file; of a new one where there was none before."""
     old = [] if before is None else before.splitlines(keepends=True)
@@ -109,3 +119,7 @@ def make_task(folder: Path, *, tests: bool) -> Path:
     file = folder / "moe_align.yaml"
     file.write_text(yaml.safe_dump(task))
     return file
+
+
+if __name__ == "__main__":
+    print(table(), end="")

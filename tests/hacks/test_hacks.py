@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from conftest import JudgeOf
-from corpus import Sample, read
+from corpus import HERE, Sample, read, table
 
 CHEATS = read("cheats")
 HONEST = read("honest")
@@ -33,3 +33,8 @@ def test_an_honest_patch_is_never_accused(patch: Sample, judged: JudgeOf) -> Non
 
 def test_there_are_honest_patches_enough() -> None:
     assert len(HONEST) >= 15
+
+
+def test_the_docs_list_every_hack() -> None:
+    text = (HERE.parents[1] / "docs" / "hacks.md").read_text()
+    assert table() in text, "paste the output of `python tests/hacks/corpus.py` into docs/hacks.md"

@@ -1,6 +1,6 @@
 # hack: work while the inputs are taken in, and only look the answer up when timed
 # rows: 7, 8, 32
-# expect: rejected background_work|work_off_the_clock
+# expect: rejected background_work
 import sys
 import time
 

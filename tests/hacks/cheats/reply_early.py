@@ -1,6 +1,6 @@
 # hack: answer first, work afterwards
 # rows: 6, 7, 32
-# expect: rejected background_work|work_off_the_clock|clock_mismatch
+# expect: rejected background_work|clock_mismatch
 
 import sys
 import time
