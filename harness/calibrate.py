@@ -122,22 +122,7 @@ def progress_line(done: int, planned: int, trial: Trial) -> str:
 def _prepared(options: CalibrateOptions, space: Path) -> Iterator[tuple[str, MeasureJob]]:
     """The bench's name, and a measurement of its base against itself."""
     if options.task is None:
-        tree = _HERE / "target"
-        yield (
-            BUILT_IN,
-            MeasureJob(
-                bench_file=str(_HERE / "bench.py"),
-                api="calibration_target",
-                device=resolve_device(options.device),
-                mode=options.mode,
-                base_root=str(tree),
-                candidate_root=str(tree),
-                held_out=True,
-                seed=0,
-                protocol=Protocol(),
-                scratch=str(space / "timing"),
-            ),
-        )
+        yield BUILT_IN, builtin_job(options, space)
         return
     loaded = load_task(options.task)
     root = space / "base"
@@ -150,6 +135,23 @@ def _prepared(options: CalibrateOptions, space: Path) -> Iterator[tuple[str, Mea
     protocol = Protocol(min_effect=loaded.task.min_effect)
     job = job_for(loaded, root, root, space / "timing", device=device, seed=0, held_out=True, protocol=protocol)
     yield loaded.task.name, job
+
+
+def builtin_job(options: CalibrateOptions, space: Path) -> MeasureJob:
+    """The built-in bench against itself."""
+    tree = str(_HERE / "target")
+    return MeasureJob(
+        bench_file=str(_HERE / "bench.py"),
+        api="calibration_target",
+        device=resolve_device(options.device),
+        mode=options.mode,
+        base_root=tree,
+        candidate_root=tree,
+        held_out=True,
+        seed=0,
+        protocol=Protocol(),
+        scratch=str(space / "timing"),
+    )
 
 
 def _injectable(job: MeasureJob) -> tuple[float, ...]:

@@ -23,7 +23,7 @@ BUILT_IN = "built-in"
 _DIGITS = 12
 
 
-class Fingerprint(Record):
+class MachineFingerprint(Record):
     """What a calibration holds for: when any of this changes, it has to be made again."""
 
     device: str
@@ -43,7 +43,7 @@ class Fingerprint(Record):
         """Twelve hexadecimal digits that stand for all of it."""
         return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:_DIGITS]
 
-    def changes_since(self, other: Fingerprint) -> list[str]:
+    def changes_since(self, other: MachineFingerprint) -> list[str]:
         """What is not as it was then: `kernel 5.15.0 -> 6.1.0`."""
         now, then = self.model_dump(), other.model_dump()
         return [f"{key} {then[key]} -> {value}" for key, value in now.items() if then[key] != value]
@@ -69,7 +69,7 @@ class Calibration(Record):
     format: int = 1
     bench: str
     mode: str
-    fingerprint: Fingerprint
+    fingerprint: MachineFingerprint
     device: Device
     protocol: Protocol
     started_at: str
@@ -79,11 +79,11 @@ class Calibration(Record):
     trials: list[Trial] = Field(default_factory=list)
 
 
-def fingerprint(kind: str) -> Fingerprint:
+def fingerprint(kind: str) -> MachineFingerprint:
     """This machine's, for measurements on a device of `kind` (`cpu` or `cuda`). Imports no torch."""
     machine = describe_device("cpu")
     gpu, driver = _gpu() if kind == "cuda" else ("", "")
-    return Fingerprint(
+    return MachineFingerprint(
         device=kind,
         cpu=machine.name,
         cores=machine.cores,
@@ -115,7 +115,7 @@ def folder() -> Path:
     return Path(state) / "perf-harness" / "calibration"
 
 
-def path_of(made_for: Fingerprint, bench: str) -> Path:
+def path_of(made_for: MachineFingerprint, bench: str) -> Path:
     """The file of one machine's calibration with one bench."""
     return folder() / f"{made_for.digest}-{bench}.json"
 

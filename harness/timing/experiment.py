@@ -30,6 +30,8 @@ from harness.verdict import WorkloadResult
 class Servers:
     """The two arms' fork servers, renewed together every few sessions, with a new hash seed each time."""
 
+    kind: type[ForkServer] = ForkServer
+
     def __init__(self, job: MeasureJob, bench: Bench) -> None:
         self._job = job
         self._bench = bench
@@ -85,8 +87,8 @@ class Servers:
         preload = preload_for(job, self._bench)
         base, candidate = self._folders
         self._pair = [
-            ForkServer("base", Path(job.base_root), preload, base, hash_seed),
-            ForkServer("candidate", Path(job.candidate_root), preload, candidate, hash_seed),
+            self.kind("base", Path(job.base_root), preload, base, hash_seed),
+            self.kind("candidate", Path(job.candidate_root), preload, candidate, hash_seed),
         ]
         for server in self._pair:
             server.wait_until_ready()
@@ -103,6 +105,8 @@ class Experiment:
         on_progress: told after every session.
         gpu: the GPU, held for this measurement; None on a CPU.
     """
+
+    servers: type[Servers] = Servers
 
     def __init__(
         self, job: MeasureJob, bench: Bench, on_progress: Callable[[Progress], None], gpu: GpuRun | None = None
@@ -131,7 +135,7 @@ class Experiment:
         start = time.monotonic()
         protocol = self._job.protocol
         with ExitStack() as stack:
-            servers = Servers(self._job, self._bench)
+            servers = self.servers(self._job, self._bench)
             stack.callback(servers.close)
             while True:
                 try:
