@@ -120,7 +120,7 @@ def admit(loaded: LoadedTask, repository: Repository, root: Path, scratch: Path,
         build(loaded.task.build, root, scratch / "build", scratch / "base-build.log")
     except BuildFailed as error:
         raise AdmissionError(f"The base does not build: {error.message}", remedy=_remedy(error.message)) from error
-    report.passed("build", f"{len(loaded.task.build)} build command(s) run" if loaded.task.build else "nothing to build")
+    report.passed("build", f"build commands run: {len(loaded.task.build)}" if loaded.task.build else "nothing to build")
 
     report.started("tests")
     tests = run_tests(loaded, root, scratch / "tests", None, hidden=True)
