@@ -32,7 +32,7 @@ class Row(Record):
 
     Attributes:
         name: the condition's.
-        truth: the speedup that is really there.
+        truth: the speedup that is really there, at the median.
         trials: how many ended in numbers.
         refused: how many did not: false accusations of honest code.
         seen: intervals that leave 1 out on the side of the truth; of A/A trials on any side, each a false positive.
@@ -120,14 +120,14 @@ def summarise(trials: Sequence[Trial], min_effect: float) -> Summary:
     for trial in trials:
         if trial.condition not in conditions:
             conditions.append(trial.condition)
-    conditions.sort(key=lambda each: (each.truth != 1, abs(math.log(each.truth)), -each.truth))
-    even = [trial for trial in trials if trial.condition.truth == 1]
+    conditions.sort(key=lambda each: (each.nominal != 1, abs(math.log(each.nominal)), -each.nominal))
+    even = [trial for trial in trials if trial.condition.nominal == 1]
     names = list(dict.fromkeys(result.name for trial in even for result in trial.workloads))
     rows = [
-        _row(each.name, each.truth, [t for t in trials if t.condition == each], lambda t: t.speedup, min_effect)
+        _row(each.name, [t for t in trials if t.condition == each], lambda t: t.speedup, min_effect)
         for each in conditions
     ]
-    workloads = [_row(name, 1.0, even, _of_workload(name), min_effect) for name in names]
+    workloads = [_row(name, even, _of_workload(name), min_effect) for name in names]
     times = {name: [r.base_us for t in even for r in t.workloads if r.name == name] for name in names}
     return Summary(
         rows=[row for row in rows if row is not None],
@@ -142,7 +142,6 @@ def _of_workload(name: str) -> Callable[[Trial], Interval | None]:
 
 def _row(
     name: str,
-    truth: float,
     trials: Sequence[Trial],
     interval: Callable[[Trial], Interval | None],
     min_effect: float,
@@ -151,6 +150,8 @@ def _row(
     if not timed:
         return None
     found = [each for _, each in timed]
+    truths = [trial.truth for trial, _ in timed]
+    truth = median(truths)
     above, below = sum(each.low > 1 for each in found), sum(each.high < 1 for each in found)
     seen = above + below if truth == 1 else above if truth > 1 else below
     estimates = [each.estimate for each in found]
@@ -162,12 +163,14 @@ def _row(
         seen=wilson(seen, len(found)),
         wrong_way=above + below - seen,
         claimed=wilson(sum(each.low > 1 + min_effect or each.high < 1 - min_effect for each in found), len(found)),
-        covered=wilson(sum(each.low <= truth <= each.high for each in found), len(found)),
+        covered=wilson(
+            sum(each.low <= true <= each.high for each, true in zip(found, truths, strict=True)), len(found)
+        ),
         half_width=median((each.high - each.low) / 2 / each.estimate for each in found),
         middle=median(estimates),
         low=percentile(estimates, 0.05),
         high=percentile(estimates, 0.95),
-        off=percentile([abs(each / truth - 1) for each in estimates], 0.95),
+        off=percentile([abs(each / true - 1) for each, true in zip(estimates, truths, strict=True)], 0.95),
         sessions=fmean(trial.sessions for trial, _ in timed),
         seconds=fmean(trial.seconds for trial, _ in timed),
     )

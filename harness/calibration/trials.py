@@ -9,17 +9,21 @@ calibration that is cut short has some of each.
 
 from __future__ import annotations
 
+import math
 import secrets
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import cycle
+from statistics import fmean
 
 from pydantic import Field
 
-from harness.errors import InfrastructureError
+from harness.errors import InfrastructureError, UsageError
 from harness.selection import values_by_workload
+from harness.timing.bench import extra_calls
 from harness.timing.client import measure
+from harness.timing.gpu_graph import MOST_UNROLLED
 from harness.timing.measurement import MeasureJob, Measurement, WrongOutput
 from harness.verdict import Device, Interval, Record, WorkloadResult
 
@@ -39,8 +43,8 @@ class Condition(Record):
     candidate_slowdown: float = 0.0
 
     @property
-    def truth(self) -> float:
-        """The speedup that is really there."""
+    def nominal(self) -> float:
+        """The speedup that was asked for."""
         return (1 + self.base_slowdown) / (1 + self.candidate_slowdown)
 
     @property
@@ -56,6 +60,7 @@ class Trial(Record):
 
     Attributes:
         condition: what was done to the arms.
+        truth: the speedup that was really there. In mode `device` that depends on how many calls a graph holds.
         seed: its seed; the same seed gives the same inputs and orders again.
         speedup: what came out, with its interval; None where it was refused.
         workloads: the same for each workload.
@@ -67,6 +72,7 @@ class Trial(Record):
     """
 
     condition: Condition
+    truth: float = 1.0
     seed: int
     speedup: Interval | None = None
     workloads: list[WorkloadResult] = Field(default_factory=list)
@@ -103,6 +109,31 @@ class Schedule:
             if injected:
                 order.append(next(turn))
         return order
+
+
+def true_speedup(condition: Condition, found: Measurement, mode: str) -> float:
+    """The speedup that was really put in.
+
+    Raises:
+        UsageError: nothing was, because the calls could not be captured.
+    """
+    if mode != "device" or condition == Condition():
+        return condition.nominal
+    if not found.graph_safe:
+        raise UsageError(
+            "The bench's calls cannot be captured into a CUDA graph, so nothing can be injected in mode device.",
+            remedy="Calibrate in mode latency or throughput.",
+        )
+    logs = []
+    for workload in found.workloads:
+        # The double sample aside, a sample is one replay, or several of the largest graph.
+        least = min(each.calls for each in found.samples if each.workload == workload.name)
+        calls = min(least, MOST_UNROLLED)
+        base, candidate = (
+            1 + extra_calls(calls, each) / calls for each in (condition.base_slowdown, condition.candidate_slowdown)
+        )
+        logs.append(math.log(base / candidate))
+    return math.exp(fmean(logs))
 
 
 class Session:
@@ -162,6 +193,7 @@ class Session:
         values = values_by_workload(found.samples)
         return Trial(
             condition=condition,
+            truth=true_speedup(condition, found, job.mode),
             seed=seed,
             speedup=found.speedup,
             workloads=found.workloads,

@@ -61,14 +61,19 @@ class Bench:
         again = f"def call(target, inputs):\n    for _ in range({repeats - 1}):\n        _once(target, inputs)\n"
         return f"{self.call_source}\n_once = call\n\n{again}    return _once(target, inputs)\n"
 
-    def slowed_call_source(self, slowdown: float, device: str) -> str:
+    def slowed_call_source(self, slowdown: float, device: str, mode: str) -> str:
         """Source of a `call` that takes `1 + slowdown` times as long as the bench's own.
 
         It times its own call and then waits, busy, for that fraction of it. So the slowdown is a factor of every
         call whatever the code and its noise, known to within the wait's last look at the clock (some 50 ns) a call;
         an extra call now and then would be a step that the medians do not see. A slowdown of 0 looks at the clock
         as often and does not wait: compared with it, the clock's own cost cancels.
+
+        In mode `device` no host clock is in the graph. There a graph of N calls is captured with
+        `extra_calls(N, slowdown)` more, which is exact: every sample replays all of it.
         """
+        if mode == "device":
+            return _with_extra_calls(self.call_source, slowdown)
         wait = "__import__('torch').cuda.synchronize()" if device == "cuda" else "pass"
         return (
             f"{self.call_source}\n_once = call\n_now = __import__('time').perf_counter_ns\n\n"
@@ -101,6 +106,24 @@ class Bench:
                 remedy="At least one workload must have held_out=False.",
             )
         return [each for each in found if held_out or not each.held_out]
+
+
+def extra_calls(calls: int, slowdown: float) -> int:
+    """How many extra calls slow a graph of `calls` calls by about `slowdown`: one after every 1 / slowdown."""
+    return int(calls * slowdown + 1e-9)
+
+
+def _with_extra_calls(source: str, slowdown: float) -> str:
+    return (
+        f"{source}\n_once = call\n_counted = [0]\n"
+        "_capturing = __import__('torch').cuda.is_current_stream_capturing\n\n"
+        "def call(target, inputs):\n"
+        "    if not _capturing():\n        _counted[0] = 0\n        return _once(target, inputs)\n"
+        "    before = _counted[0]\n    _counted[0] += 1\n"
+        f"    if int(_counted[0] * {slowdown!r} + 1e-9) > int(before * {slowdown!r} + 1e-9):\n"
+        "        _once(target, inputs)\n"
+        "    return _once(target, inputs)\n"
+    )
 
 
 def load_bench(path: Path) -> Bench:

@@ -76,7 +76,7 @@ class Session:
         call = bench.repeated_call_source(repeats)
         if job.base_slowdown or job.candidate_slowdown:
             slowdown = job.candidate_slowdown if self.role == "candidate" else job.base_slowdown
-            call = bench.slowed_call_source(slowdown, job.device)
+            call = bench.slowed_call_source(slowdown, job.device, job.mode)
         setup |= {"call": call, "load": bench.load_source}
         self._begin(encode(setup), job.protocol.patience_seconds)
 

@@ -33,11 +33,12 @@ def trials(count: int, condition: Condition | None = None, *, sd: float = 0.004,
     rng = random.Random(5)
     made = []
     for number in range(count):
-        at = (condition or Condition()).truth * (1 + rng.gauss(0, sd))
+        at = (condition or Condition()).nominal * (1 + rng.gauss(0, sd))
         ratio = Interval(estimate=at, low=at - half, high=at + half)
         made.append(
             Trial(
                 condition=condition or Condition(),
+                truth=(condition or Condition()).nominal,
                 seed=number,
                 speedup=ratio,
                 workloads=[WorkloadResult(name="w", held_out=False, base_us=100, candidate_us=100, speedup=ratio)],
@@ -94,8 +95,8 @@ def test_half_of_the_trials_are_even_and_the_others_take_turns() -> None:
 
 
 def test_the_truth_is_what_was_done_to_the_arms() -> None:
-    assert Condition(base_slowdown=0.05).truth == 1.05
-    assert Condition(candidate_slowdown=0.02).truth == pytest.approx(1 / 1.02)
+    assert Condition(base_slowdown=0.05).nominal == 1.05
+    assert Condition(candidate_slowdown=0.02).nominal == pytest.approx(1 / 1.02)
 
 
 def test_a_summary_counts_errors_power_and_coverage() -> None:
