@@ -15,6 +15,7 @@ from harness.events import AdmissionStep, Emit, Step
 from harness.git import Repository
 from harness.known_effect import require_known_effect
 from harness.metric import command_spec
+from harness.sandbox import current_sandbox
 from harness.task import DeviceChoice, LoadedTask
 from harness.timing.client import check_outputs, describe, measure
 from harness.timing.measurement import MeasureJob, Measurement, Progress, Protocol, Refusal, Workload, WrongOutput
@@ -100,6 +101,7 @@ def job_for(
         protocol=protocol,
         scratch=str(scratch),
         command=command_spec(loaded.task.metric, loaded.file.parent),
+        sandbox=current_sandbox().name,
     )
 
 

@@ -152,6 +152,7 @@ class Judge:
             min_effect=min_effect,
             noise=self.base.noise,
             flags=published.flags,
+            worker_sandbox=published.worker_sandbox,
         )
         self._keep_samples(folder, selection, confirmation)
         judgement.status, judgement.cause, judgement.message = conclude(published, min_effect, confirmed=confirmation)

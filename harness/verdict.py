@@ -104,6 +104,7 @@ class TimingEvidence(Record):
         adjusted: of a run's best attempt, the interval that allows for its having been picked (`harness.selection`).
         chosen_from: how many attempts it was picked from.
         flags: what the measurement could not make sure of, a sentence each.
+        worker_sandbox: what confined the timed processes; the verdict's `sandbox` confined everything else.
     """
 
     selection: Interval
@@ -114,6 +115,7 @@ class TimingEvidence(Record):
     adjusted: Interval | None = None
     chosen_from: int = 1
     flags: list[str] = Field(default_factory=list)
+    worker_sandbox: str = "none"
 
 
 class Finding(Record):

@@ -49,12 +49,18 @@ def _children(pid: int) -> list[int]:
     return found
 
 
-def strays(servers: set[int]) -> list[str]:
-    """Processes that came to us because those who started them have ended: they have cut themselves loose."""
+def strays(kept: set[int], adopters: set[int]) -> list[str]:
+    """Processes that came to us because those who started them have ended: they have cut themselves loose.
+
+    Args:
+        kept: fork servers and the sandboxes above them.
+        adopters: those sandboxes: what comes loose below one comes to it, not to us.
+    """
     found = []
-    for process in psutil.Process().children():
+    for process in psutil.Process().children(recursive=True):
         with contextlib.suppress(psutil.NoSuchProcess):
-            if process.pid not in servers and process.status() != psutil.STATUS_ZOMBIE:
+            adopted = process.ppid() in {os.getpid(), *adopters}
+            if process.pid not in kept and adopted and process.status() != psutil.STATUS_ZOMBIE:
                 found.append(f"{process.name()} ({process.pid})")
     return found
 

@@ -9,6 +9,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from statistics import fmean, median
 
+from harness.sandbox.workers import worker_sandbox
 from harness.timing.audit import audit
 from harness.timing.bench import Bench, Workload
 from harness.timing.descendants import end_all_but, strays
@@ -61,7 +62,11 @@ class Servers:
         finally:
             for session in opened:
                 session.close()
-            end_all_but({server.pid for server in self._pair})
+            end_all_but(self._server_pids)
+
+    @property
+    def _server_pids(self) -> set[int]:
+        return set().union(*(server.pids for server in self._pair))
 
     def require_no_strays(self) -> None:
         """Look for processes that cut themselves loose. A base that leaves some was refused on admission.
@@ -69,7 +74,8 @@ class Servers:
         Raises:
             ArmFailed: `background_work`; what belongs to no session could do work that nobody clocks.
         """
-        loose = strays({server.pid for server in self._pair})
+        adopters = {server.adopter for server in self._pair if server.adopter is not None}
+        loose = strays(self._server_pids, adopters)
         if loose:
             raise ArmFailed("candidate", "background_work", f"it left a process running on its own: {loose[0]}")
 
@@ -86,9 +92,10 @@ class Servers:
         hash_seed = derive_seed(job.seed, "hash", self._renewals)
         preload = preload_for(job, self._bench)
         base, candidate = self._folders
+        sandbox = worker_sandbox(job.sandbox, job.device)
         self._pair = [
-            self.kind("base", Path(job.base_root), preload, base, hash_seed),
-            self.kind("candidate", Path(job.candidate_root), preload, candidate, hash_seed),
+            self.kind("base", Path(job.base_root), preload, base, hash_seed, sandbox),
+            self.kind("candidate", Path(job.candidate_root), preload, candidate, hash_seed, sandbox),
         ]
         for server in self._pair:
             server.wait_until_ready()
@@ -228,6 +235,7 @@ class Experiment:
             repeated_inputs=sorted({name for record in self._records for name in record.repeated_inputs}),
             device=describe_device(self._job.device),
             seconds=seconds,
+            worker_sandbox=worker_sandbox(self._job.sandbox, self._job.device),
             graph_safe=not self._not_captured if self._job.mode == "device" else None,
             not_captured=self._not_captured,
             gpu=None if self._gpu is None else self._gpu.evidence(),

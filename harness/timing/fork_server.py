@@ -22,6 +22,7 @@ from pathlib import Path
 import psutil
 
 from harness.errors import InfrastructureError
+from harness.sandbox.workers import worker_sandbox, worker_wrap
 from harness.timing.bench import Bench
 from harness.timing.inputs import derive_seed
 from harness.timing.measurement import MeasureJob
@@ -51,9 +52,12 @@ class ForkServer:
         home: the arm's private folder (see `arm_folder`). Its compile caches pass on to the arm's next server, so
             that kernels are compiled once a measurement; the rest is made new.
         hash_seed: PYTHONHASHSEED, the same for both arms.
+        sandbox: what confines it, a name from `worker_sandbox`.
     """
 
-    def __init__(self, role: Role, root: Path, preload: tuple[str, ...], home: Path, hash_seed: int) -> None:
+    def __init__(
+        self, role: Role, root: Path, preload: tuple[str, ...], home: Path, hash_seed: int, sandbox: str
+    ) -> None:
         self.role = role
         self._home = home
         for name in _FRESH:
@@ -62,10 +66,11 @@ class ForkServer:
         self.tree.unlink(missing_ok=True)
         self.tree.symlink_to(root.resolve())
         self.log = self._home / "stderr"
+        wrap = worker_wrap(sandbox, root.resolve(), self._home)
         ours, theirs = socket.socketpair()
         with theirs, self.log.open("wb") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-P", "-s", "-B", str(_WORKER), str(theirs.fileno()), *preload],
+                [*wrap, sys.executable, "-P", "-s", "-B", str(_WORKER), str(theirs.fileno()), *preload],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=log,
@@ -75,11 +80,17 @@ class ForkServer:
                 start_new_session=True,
             )
         self._control = ours
+        self._pid = self._process.pid
 
     @property
-    def pid(self) -> int:
-        """The server's process id."""
-        return self._process.pid
+    def pids(self) -> set[int]:
+        """The server's process and the sandbox's above it, which may be one and the same."""
+        return {self._process.pid, self._pid}
+
+    @property
+    def adopter(self) -> int | None:
+        """The sandbox's process, which adopts what cuts itself loose below it; None where there is none."""
+        return None if self._process.pid == self._pid else self._process.pid
 
     def wait_until_ready(self) -> None:
         """Wait for the imports to end.
@@ -88,7 +99,7 @@ class ForkServer:
             InfrastructureError: the server died or took too long; it has run no target code yet.
         """
         try:
-            self._read_reply(_START_SECONDS)
+            self._pid = self._read_reply(_START_SECONDS)
         except ArmFailed as error:
             raise InfrastructureError(f"A timing worker did not start: {error.message}") from error
 
@@ -106,7 +117,7 @@ class ForkServer:
             except OSError as error:
                 raise ArmFailed(self.role, "worker_crashed", f"the fork server is gone ({error})") from error
         pid = self._read_reply(_ANSWER_SECONDS)
-        if not _is_child(pid, self._process.pid):
+        if not _is_child(pid, self._pid):
             raise ArmFailed(self.role, "worker_crashed", "a new session ended at once")
         return Session(self, pid, Channel(ours), log_start)
 
@@ -131,6 +142,8 @@ class ForkServer:
     def close(self) -> None:
         """End the server and remove what it wrote, but for the arm's caches."""
         self._control.close()
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self._pid, signal.SIGKILL)
         self._process.kill()
         self._process.wait()
         for name in _FRESH:
@@ -156,7 +169,9 @@ def open_alone(role: Role, root: str, job: MeasureJob, bench: Bench, stack: Exit
         ArmFailed: the server or the session failed.
     """
     home = arm_folder(Path(job.scratch))
-    server = ForkServer(role, Path(root), preload_for(job, bench), home, derive_seed(job.seed, "hash", role))
+    hash_seed = derive_seed(job.seed, "hash", role)
+    sandbox = worker_sandbox(job.sandbox, job.device)
+    server = ForkServer(role, Path(root), preload_for(job, bench), home, hash_seed, sandbox)
     stack.callback(server.close)
     server.wait_until_ready()
     session = server.fork()

@@ -127,7 +127,8 @@ class MeasureJob(Record):
     many times over: a slowdown of known size, to see whether it comes back (`harness.known_effect`). The
     `_slowdown`s do the same by a fraction of a call, 0.05 for 5 %: see `Bench.slowed_call_source`. `command` is what
     the mode `command` times; it has neither bench nor api, and those two are empty then. `cache: cold` (on a GPU, in
-    mode `latency`) empties the L2 cache ahead of every call.
+    mode `latency`) empties the L2 cache ahead of every call. `sandbox` is the run's: workers get the strongest that
+    leaves them visible from outside (`harness.sandbox.workers`), or none where the run has none.
     """
 
     bench_file: str
@@ -145,6 +146,7 @@ class MeasureJob(Record):
     base_slowdown: float = Field(default=0.0, ge=0)
     candidate_slowdown: float = Field(default=0.0, ge=0)
     command: CommandSpec | None = None
+    sandbox: str = "auto"
 
 
 class RefereeRequest(Record):
@@ -201,6 +203,7 @@ class Measurement(Record):
             what it has seen would gain there.
         device: the machine.
         seconds: wall time of the whole measurement.
+        worker_sandbox: what confined the timed processes; `none` where nothing did.
         graph_safe: in mode `device`, whether both arms could be captured into CUDA graphs and were timed by replay;
             if not, both were timed call after call, as in mode `throughput`. None in other modes.
         not_captured: whose calls could not be captured, on which workload, and why.
@@ -217,6 +220,7 @@ class Measurement(Record):
     repeated_inputs: list[str]
     device: Device
     seconds: float
+    worker_sandbox: str = "none"
     graph_safe: bool | None = None
     not_captured: list[NotCaptured] = Field(default_factory=list)
     gpu: GpuEvidence | None = None

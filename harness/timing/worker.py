@@ -69,7 +69,7 @@ def serve(control: socket.socket, modules: list[str]) -> None:
     # session costs what the session's own objects cost, and does not copy the server's pages.
     gc.collect()
     gc.freeze()
-    control.sendall(REPLY.pack(0))
+    control.sendall(REPLY.pack(os.getpid()))
     alive: set[int] = set()
     while True:
         request, descriptors, _, _ = socket.recv_fds(control, REQUEST.size, 1)

@@ -69,7 +69,14 @@ class Toy:
         return self.folder / name
 
     def job(
-        self, candidate: str, base: str = HONEST, *, held_out: bool = True, protocol: Protocol = QUICK, seed: int = 7
+        self,
+        candidate: str,
+        base: str = HONEST,
+        *,
+        held_out: bool = True,
+        protocol: Protocol = QUICK,
+        seed: int = 7,
+        sandbox: str = "auto",
     ) -> MeasureJob:
         return MeasureJob(
             bench_file=str(self.bench),
@@ -82,4 +89,5 @@ class Toy:
             seed=seed,
             protocol=protocol,
             scratch=str(self.folder / "scratch"),
+            sandbox=sandbox,
         )
