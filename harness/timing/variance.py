@@ -54,8 +54,10 @@ worker._session_and_exit(worker._load_beside("wire"), int(sys.argv[2]))
 class FreshInterpreter(ForkServer):
     """Opens each session as an interpreter of its own; the server it inherits stands idle."""
 
-    def __init__(self, role: Role, root: Path, preload: tuple[str, ...], home: Path, hash_seed: int) -> None:
-        super().__init__(role, root, (), home, hash_seed)
+    def __init__(
+        self, role: Role, root: Path, preload: tuple[str, ...], home: Path, hash_seed: int, sandbox: str
+    ) -> None:
+        super().__init__(role, root, (), home, hash_seed, sandbox)
         self._hash_seed = hash_seed
         self._started: dict[int, subprocess.Popen[bytes]] = {}
 
