@@ -164,8 +164,8 @@ class Experiment:
                     if refusal is not None:
                         return refusal
                 if stopped is not None:
+                    self._trace(servers)
                     servers.close()
-                    self._trace()
                     return self._measurement(estimate, stopped, time.monotonic() - start)
 
     def _one_session(self, servers: Servers) -> None:
@@ -203,10 +203,13 @@ class Experiment:
             session.time(workload, self._plans[workload.name])
             tries += 1
 
-    def _trace(self) -> None:
-        """On a GPU, list both arms' kernels; a base against itself has nothing to show."""
-        if self._gpu is not None and self._job.base_root != self._job.candidate_root:
-            self._gpu.trace(self._job, self._bench, self._workloads)
+    def _trace(self, servers: Servers) -> None:
+        """On a GPU, list both arms' kernels, in sessions of their own: a tracer slows what it has once been in."""
+        if self._gpu is None or self._job.base_root == self._job.candidate_root:
+            return
+        with servers.sessions() as arms:
+            for arm in arms:
+                self._gpu.trace(arm, self._job, self._bench, self._workloads)
 
     def _audit(self) -> Refusal | None:
         return audit(self._workloads, self._records)

@@ -5,18 +5,17 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 from harness.errors import InfrastructureError
 from harness.timing.bench import Bench, Workload
-from harness.timing.fork_server import open_alone
 from harness.timing.gpu import Gpu, Watch, open_gpu, wait_until_idle
 from harness.timing.gpu_lease import lease
 from harness.timing.gpu_records import ForeignProcess, GpuEvidence
 from harness.timing.inputs import derive_seed, make_given
 from harness.timing.measurement import MeasureJob
-from harness.timing.session import Role
+from harness.timing.session import Role, Session
 
 MOST_TRIES = 4
 _LINGER_SECONDS = 0.5
@@ -59,23 +58,19 @@ class GpuRun:
             )
         return False
 
-    def trace(self, job: MeasureJob, bench: Bench, workloads: list[Workload]) -> None:
-        """List the kernels of both arms, in processes of their own: a tracer slows what it has once been in.
+    def trace(self, arm: Session, job: MeasureJob, bench: Bench, workloads: list[Workload]) -> None:
+        """List the kernels that an arm's calls start, one call a workload.
 
         Raises:
-            ArmFailed: a worker failed.
+            ArmFailed: the worker failed.
         """
-        roots: dict[Role, str] = {"base": job.base_root, "candidate": job.candidate_root}
-        for role, root in roots.items():
-            with ExitStack() as stack:
-                session = open_alone(role, root, job, bench, stack)
-                names: set[str] = set()
-                for workload in workloads:
-                    given = make_given(bench, workload, derive_seed(job.seed, "trace", workload.name))
-                    session.give([given.packed], job.protocol.patience_seconds)
-                    session.confirm_given(job.protocol.patience_seconds)
-                    names.update(session.kernels(job.protocol.patience_seconds))
-                self._kernels[role] = sorted(names)
+        names: set[str] = set()
+        for workload in workloads:
+            given = make_given(bench, workload, derive_seed(job.seed, "trace", workload.name))
+            arm.give([given.packed], job.protocol.patience_seconds)
+            arm.confirm_given(job.protocol.patience_seconds)
+            names.update(arm.kernels(job.protocol.patience_seconds))
+        self._kernels[arm.role] = sorted(names)
 
     def evidence(self) -> GpuEvidence:
         """All that was recorded; to be called when the last worker has ended."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import secrets
 import time
 from dataclasses import dataclass
@@ -167,6 +169,11 @@ class Session:
     def pid(self) -> int:
         """The process's number."""
         return self._pid
+
+    def place(self, cores: set[int]) -> None:
+        """Let the process's main thread, and no other that is there by now, run on `cores` only."""
+        with contextlib.suppress(OSError):  # it is gone: the next request says so
+            os.sched_setaffinity(self._pid, cores)
 
     def cpu_ns(self) -> int:
         """CPU time of the process and of those it has started, so far, read from outside; 0 once it is gone."""
