@@ -7,10 +7,14 @@ import random
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from toy_task import HONEST, Toy
 
+from harness.timing.bench import extra_calls, load_bench
 from harness.timing.client import measure
 from harness.timing.measurement import Measurement, Progress
 from harness.timing.variance import spread
@@ -55,3 +59,25 @@ def test_all_three_designs_run() -> None:
     assert {each["design"] for each in found} == {"one server", "a server each", "fresh interpreters"}
     assert {each["quantity"] for each in found} == {"ratio", "time"}
     assert len(found) == 12
+
+
+@pytest.mark.parametrize(("calls", "slowdown", "extra"), [(64, 0.05, 3), (200, 0.02, 4), (512, 0.02, 10), (64, 0.0, 0)])
+def test_a_captured_graph_gets_as_many_extra_calls_as_it_says(
+    monkeypatch: pytest.MonkeyPatch, calls: int, slowdown: float, extra: int
+) -> None:
+    import torch
+
+    capturing = False
+    monkeypatch.setattr(torch.cuda, "is_current_stream_capturing", lambda: capturing)
+    shipped = load_bench(Path(__file__).parents[3] / "harness" / "calibration" / "bench.py").slowed_call_source
+    scope: dict[str, Any] = {}
+    exec(shipped(slowdown, "cuda", "device"), scope)  # noqa: S102  as the worker does
+    made: list[int] = []
+    target = SimpleNamespace(tally=lambda seed, length: made.append(seed))
+    for number in range(2):
+        scope["call"](target, {"seed": number, "length": 1})
+    capturing = True
+    for number in range(calls):
+        scope["call"](target, {"seed": number, "length": 1})
+    assert len(made) - 2 - calls == extra == extra_calls(calls, slowdown)
+    assert set(made[2:]) == set(range(calls))
