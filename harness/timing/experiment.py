@@ -228,6 +228,7 @@ class Experiment:
         return hodges_lehmann([fmean(values) for values in by_session], self._job.protocol.alpha)
 
     def _measurement(self, estimate: Estimate, stopped: Stopped, seconds: float) -> Measurement:
+        gpu = None if self._gpu is None else self._gpu.evidence()
         return Measurement(
             speedup=estimate.as_ratio(),
             workloads=[self._result(workload) for workload in self._workloads],
@@ -241,7 +242,8 @@ class Experiment:
             worker_sandbox=worker_sandbox(self._job.sandbox, self._job.device),
             graph_safe=not self._not_captured if self._job.mode == "device" else None,
             not_captured=self._not_captured,
-            gpu=None if self._gpu is None else self._gpu.evidence(),
+            gpu=gpu,
+            flags=[each.flag() for each in self._not_captured] + (gpu.flags() if gpu is not None else []),
         )
 
     def _result(self, workload: Workload) -> WorkloadResult:

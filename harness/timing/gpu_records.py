@@ -83,6 +83,12 @@ class GpuEvidence(Record):
     base_kernels: list[str] = Field(default_factory=list)
     candidate_kernels: list[str] = Field(default_factory=list)
 
+    def flags(self) -> list[str]:
+        """What belongs beside the number, in sentences."""
+        if not self.foreign_processes:
+            return []
+        return [f"{len(self.foreign_processes)} processes of others had a context on the GPU."]
+
 
 class NotCaptured(Record):
     """Calls that could not be made into a CUDA graph: whose, on which workload, and what CUDA said."""
@@ -90,3 +96,7 @@ class NotCaptured(Record):
     role: str
     workload: str
     reason: str
+
+    def flag(self) -> str:
+        """What belongs beside the number, in a sentence."""
+        return f"Timed without a CUDA graph: {self.role}'s calls cannot be captured ({self.workload}: {self.reason})."
