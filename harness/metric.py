@@ -101,6 +101,7 @@ def command_spec(keys: CommandKeys, folder: Path) -> CommandSpec | None:
         compare=keys.compare,
         pattern=keys.pattern,
         check=None if keys.check is None else _arguments(keys.check, folder),
+        readable=[str(path) for path in trusted_scripts(keys, folder)],
     )
 
 

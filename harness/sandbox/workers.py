@@ -36,15 +36,16 @@ def worker_sandbox(wanted: str, device: str) -> str:
     return "landlock-only"
 
 
-def worker_wrap(name: str, root: Path, home: Path) -> list[str]:
+def worker_wrap(name: str, root: Path, home: Path, *, readable: tuple[Path, ...] = ()) -> list[str]:
     """What goes before a worker's command line.
 
     Args:
         name: what `worker_sandbox` gave.
         root: the arm's checkout, to be read.
         home: the arm's private folder, to be written.
+        readable: what may be read besides.
     """
     sandbox = _sandbox()
     if name == UNCONFINED or sandbox is None:
         return []
-    return sandbox.wrap(Confinement(writable=(home,), readable=(root,)))
+    return sandbox.wrap(Confinement(writable=(home,), readable=(root, *readable)))

@@ -51,6 +51,7 @@ class CommandExperiment(Experiment):
             for workload in self._workloads:
                 self.current = workload
                 self._plan(workload, *arms.inspect(workload))
+        arms.base.time_nothing()
         record = SessionRecord()
         for workload in in_random_order(self._workloads, random.Random(derive_seed(self._job.seed, "order", number))):
             self.current = workload

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from harness.errors import TaskError
 from harness.sandbox.environment import scrubbed_environment
+from harness.sandbox.workers import worker_sandbox, worker_wrap
 from harness.timing.bench import Workload
 from harness.timing.inputs import derive_seed
 from harness.timing.measurement import Command, CommandSpec, MeasureJob
@@ -22,6 +23,8 @@ from harness.timing.printed import NotANumber, cost_us, impossible, masked, read
 from harness.timing.program import Ran, run_program
 from harness.timing.session import ArmFailed, Role
 
+_IDLE_RUNS = 3
+_IDLE_SECONDS = 30.0
 _IGNORED = shutil.ignore_patterns("__pycache__")
 
 
@@ -44,12 +47,15 @@ class Arm:
         root: the arm's checkout.
         job: what is measured.
         stack: closing it removes everything.
+        idle_ns: what starting a program that does nothing took, over and over; both arms use the base's.
     """
 
-    def __init__(self, role: Role, root: Path, job: MeasureJob, stack: ExitStack) -> None:
+    def __init__(self, role: Role, root: Path, job: MeasureJob, stack: ExitStack, idle_ns: list[int]) -> None:
         self.role = role
         self._job = job
         self._spec = spec_of(job)
+        self._sandbox = worker_sandbox(job.sandbox, job.device)
+        self._idle_ns = idle_ns
         # Names of one length, drawn anew: neither path nor environment tells base from candidate.
         self._folder = Path(job.scratch) / secrets.token_hex(8)
         self._pristine = self._folder / "pristine"
@@ -75,6 +81,17 @@ class Arm:
         cost, wall = sum(each.cost_us for each in readings), sum(each.wall_us for each in readings)
         return Reading(cost, wall, last.compared, last.ran, last.tree)
 
+    def time_nothing(self) -> None:
+        """Time a program that does nothing, in the same sandbox: what starting costs is no work of the command's."""
+        tree, home = self._fresh()
+        for _ in range(_IDLE_RUNS):
+            self._idle_ns.append(self._start(["true"], tree, home, 0, _IDLE_SECONDS, slowdown=0.0).wall_ns)
+
+    @property
+    def idle_ns(self) -> float:
+        """What starting a program costs at its quickest (the lower decile)."""
+        return sorted(self._idle_ns)[len(self._idle_ns) // 10] if self._idle_ns else 0
+
     def check(self, ran_in: Path, output: Path) -> str | None:
         """Run the task's check on a run's output, in a fresh copy of this arm's tree; None or what is wrong."""
         if self._spec.check is None:
@@ -90,14 +107,9 @@ class Arm:
 
     def _run_once(self, command: Command, seed: int, seconds: float) -> Reading:
         tree, home = self._fresh()
-        ran = run_program(
-            [part.replace("{seed}", str(seed)) for part in command.arguments],
-            cwd=tree,
-            env=scrubbed_environment(tree, home) | {"PYTHONHASHSEED": str(seed)},
-            logs=home,
-            seconds=seconds,
-            slowdown=self._job.candidate_slowdown if self.role == "candidate" else self._job.base_slowdown,
-        )
+        slowdown = self._job.candidate_slowdown if self.role == "candidate" else self._job.base_slowdown
+        arguments = [part.replace("{seed}", str(seed)) for part in command.arguments]
+        ran = self._start(arguments, tree, home, seed, seconds, slowdown=slowdown)
         if ran.exit_code is None:
             raise ArmFailed(self.role, "worker_timeout", f"the command did not end within {seconds:.0f} s")
         if ran.exit_code != 0:
@@ -108,9 +120,27 @@ class Arm:
             )
         output = ran.output()
         cost = wall = ran.wall_ns / 1e3
-        if self._spec.number is not None:
+        if self._spec.number is None:
+            cost = max(ran.wall_ns - self.idle_ns, ran.wall_ns / 2) / 1e3
+        else:
             cost = self._printed_us(output, ran.wall_ns)
         return Reading(cost, wall, compared(self._spec, output), ran, tree)
+
+    def _start(
+        self, arguments: list[str], tree: Path, home: Path, seed: int, seconds: float, *, slowdown: float
+    ) -> Ran:
+        readable = tuple(Path(each) for each in self._spec.readable)
+        # Tree and home are this run's own, and gone after it; of all else there is only the system, to be read.
+        wrap = worker_wrap(self._sandbox, tree, home.parent, readable=readable)
+        return run_program(
+            [*wrap, *arguments],
+            cwd=tree,
+            env=scrubbed_environment(tree, home) | {"PYTHONHASHSEED": str(seed)},
+            logs=self._folder,
+            seconds=seconds,
+            slowdown=slowdown,
+            idle_ns=self.idle_ns,
+        )
 
     def _printed_us(self, output: str, wall_ns: int) -> float:
         try:
@@ -124,9 +154,10 @@ class Arm:
 
     def _fresh(self) -> tuple[Path, Path]:
         """A new copy of the tree and a new home; the ones before are gone."""
-        tree, home = self._folder / "tree", self._folder / "home"
-        for old in (tree, home):
-            shutil.rmtree(old, ignore_errors=True)
+        # One folder holds both: what a run may write is this, and nothing of it is there for the next.
+        space = self._folder / "run"
+        shutil.rmtree(space, ignore_errors=True)
+        tree, home = space / "tree", space / "home"
         shutil.copytree(self._pristine, tree, symlinks=True)
         home.mkdir()
         return tree, home
@@ -138,8 +169,9 @@ class Arms:
     def __init__(self, job: MeasureJob, stack: ExitStack) -> None:
         self._job = job
         self._spec = spec_of(job)
-        self.base = Arm("base", Path(job.base_root), job, stack)
-        self.candidate = Arm("candidate", Path(job.candidate_root), job, stack)
+        idle_ns: list[int] = []
+        self.base = Arm("base", Path(job.base_root), job, stack, idle_ns)
+        self.candidate = Arm("candidate", Path(job.candidate_root), job, stack, idle_ns)
 
     def inspect(self, workload: Workload) -> tuple[Reading, Reading]:
         """Run a command twice on the base and once on the candidate; also warms the machine's caches up.

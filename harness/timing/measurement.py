@@ -106,6 +106,7 @@ class CommandSpec(Record):
         compare: `stdout` (whole, the number masked), `regex` (all that `pattern` finds in it) or `none`.
         pattern: for `compare: regex`.
         check: program and arguments that look at an output on their own; None for none.
+        readable: files beside the checkout that the commands need: scripts of the task's.
     """
 
     commands: list[Command] = Field(min_length=1)
@@ -115,6 +116,7 @@ class CommandSpec(Record):
     compare: Literal["stdout", "regex", "none"] = "stdout"
     pattern: str | None = None
     check: list[str] | None = None
+    readable: list[str] = Field(default_factory=list)
 
 
 class MeasureJob(Record):

@@ -44,7 +44,14 @@ class Ran:
 
 
 def run_program(
-    arguments: list[str], *, cwd: Path, env: dict[str, str], logs: Path, seconds: float, slowdown: float = 0.0
+    arguments: list[str],
+    *,
+    cwd: Path,
+    env: dict[str, str],
+    logs: Path,
+    seconds: float,
+    slowdown: float = 0.0,
+    idle_ns: float = 0.0,
 ) -> Ran:
     """Run a program and wait for its end; whatever it leaves running is ended.
 
@@ -57,6 +64,7 @@ def run_program(
         logs: an existing folder for its output.
         seconds: how long it may take.
         slowdown: fraction of its time by which the clock's stop is put off, busy: a known effect.
+        idle_ns: what of its time is the start's, and is not slowed.
     """
     out, err = logs / "stdout", logs / "stderr"
     with out.open("wb") as stdout, err.open("wb") as stderr:
@@ -66,7 +74,7 @@ def run_program(
         )
         in_time = _wait(process.pid, seconds)
         ended = time.perf_counter_ns()
-        until = ended + int((ended - start) * slowdown)
+        until = ended + int((ended - start - idle_ns) * slowdown)
         while (ended := time.perf_counter_ns()) < until:
             pass
     if not in_time:

@@ -157,14 +157,16 @@ def test_one_program_after_another_gives_known_ratios(programs: Programs, ignore
     [
         ("raise ValueError('boom')\n", "call_raised", "boom"),
         ("import sys; sys.exit(3)\n", "call_raised", "exit code 3"),
-        ("import os\ndef total(): os.kill(os.getpid(), 9)\n", "call_raised", "exit code -9"),
+        ("import os\ndef total(): os.kill(os.getpid(), 9)\n", "call_raised", "exit code"),
         ("import subprocess\ndef total():\n subprocess.Popen(['sleep', '60'])\n return 1\n", "background_work", "left"),
         ("import time\ndef total():\n    time.sleep(60)\n", "worker_timeout", "did not end within"),
     ],
 )
 def test_a_program_that_fails_is_told_how(programs: Programs, work: str, cause: str, words: str) -> None:
     protocol = QUICK.model_copy(update={"patience_seconds": 1.5})
-    found = check_outputs(programs.job(WALL, work, "def total():\n    return 1\n", protocol=protocol))
+    # Unconfined: a sandbox ends what is left running, and then there is nothing to refuse.
+    job = programs.job(WALL, work, "def total():\n    return 1\n", protocol=protocol, sandbox="none")
+    found = check_outputs(job)
     assert isinstance(found, Refusal), found
     assert found.cause == cause
     assert words in found.message
@@ -205,10 +207,13 @@ def test_nothing_a_run_leaves_is_there_for_the_next(programs: Programs, ignore: 
         import os, time
         def total():
             here = os.path.dirname(os.path.abspath(__file__))
-            for place in (here, os.environ["HOME"]):
-                if os.path.exists(place + "/answer"):
-                    return 42
-                open(place + "/answer", "w").write("42")
+            for place in (here, os.environ["HOME"], "/tmp", "/var/tmp", here + "/../../.."):
+                try:
+                    if os.path.exists(place + "/answer"):
+                        return 42
+                    open(place + "/answer", "w").write("42")
+                except OSError:
+                    pass
             time.sleep(0.1)
             return 42
     """
