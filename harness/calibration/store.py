@@ -82,6 +82,7 @@ class Calibration(Record):
 def fingerprint(kind: str) -> MachineFingerprint:
     """This machine's, for measurements on a device of `kind` (`cpu` or `cuda`). Imports no torch."""
     machine = describe_device("cpu")
+    protocols = [Protocol()] if kind == "cpu" else [Protocol().on_gpu(mode) for mode in ("latency", "device")]
     gpu, driver = _gpu() if kind == "cuda" else ("", "")
     return MachineFingerprint(
         device=kind,
@@ -93,7 +94,7 @@ def fingerprint(kind: str) -> MachineFingerprint:
         torch=machine.versions.get("torch", ""),
         gpu=gpu,
         driver=driver,
-        protocol=hashlib.sha256(Protocol().model_dump_json().encode()).hexdigest()[:_DIGITS],
+        protocol=hashlib.sha256("".join(each.model_dump_json() for each in protocols).encode()).hexdigest()[:_DIGITS],
         harness=__version__,
     )
 

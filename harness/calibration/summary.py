@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from statistics import NormalDist, fmean, median
+from statistics import fmean, median
 
 from harness.calibration.trials import Condition, Trial
+from harness.intervals import wilson
 from harness.verdict import Interval, Record
 
 LEAST_TRIALS = 20
@@ -87,21 +88,12 @@ class Summary(Record):
         return next((row.off for row in self.rows if row.truth == 1 and row.trials >= LEAST_TRIALS), None)
 
 
-def wilson(count: int, of: int, level: float = 0.95) -> Rate:
-    """A share with its score interval, which stays inside [0, 1] and is good for small counts too.
-
-    With p = count / of and z the normal quantile: (p + z^2/2n +- z sqrt(p (1-p)/n + z^2/4n^2)) / (1 + z^2/n)
-    (Wilson, JASA 22, 1927; recommended by Brown, Cai and DasGupta, Statistical Science 16, 2001).
-    """
+def rate(count: int, of: int) -> Rate:
+    """A share with Wilson's 95 % interval; nothing known is everything possible."""
     if of == 0:
         return Rate(count=0, of=0, low=0.0, high=1.0)
-    z = NormalDist().inv_cdf((1 + level) / 2)
-    share, scale = count / of, 1 + z * z / of
-    middle = (share + z * z / (2 * of)) / scale
-    half = z * math.sqrt(share * (1 - share) / of + z * z / (4 * of * of)) / scale
-    low = 0.0 if count == 0 else middle - half
-    high = 1.0 if count == of else middle + half
-    return Rate(count=count, of=of, low=low, high=high)
+    found = wilson(count, of)
+    return Rate(count=count, of=of, low=found.low, high=found.high)
 
 
 def percentile(values: Sequence[float], share: float) -> float:
@@ -160,12 +152,10 @@ def _row(
         truth=truth,
         trials=len(found),
         refused=sum(trial.refused is not None for trial in trials),
-        seen=wilson(seen, len(found)),
+        seen=rate(seen, len(found)),
         wrong_way=above + below - seen,
-        claimed=wilson(sum(each.low > 1 + min_effect or each.high < 1 - min_effect for each in found), len(found)),
-        covered=wilson(
-            sum(each.low <= true <= each.high for each, true in zip(found, truths, strict=True)), len(found)
-        ),
+        claimed=rate(sum(each.low > 1 + min_effect or each.high < 1 - min_effect for each in found), len(found)),
+        covered=rate(sum(each.low <= true <= each.high for each, true in zip(found, truths, strict=True)), len(found)),
         half_width=median((each.high - each.low) / 2 / each.estimate for each in found),
         middle=median(estimates),
         low=percentile(estimates, 0.05),

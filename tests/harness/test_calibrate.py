@@ -18,7 +18,7 @@ from harness.calibrate import CalibrateOptions, calibrate
 from harness.calibration import store
 from harness.calibration.report import as_markdown, as_svg, as_text
 from harness.calibration.store import Calibration, MachineFingerprint, calibration_note, fingerprint, stored_floor
-from harness.calibration.summary import percentile, summarise, wilson
+from harness.calibration.summary import percentile, rate, summarise
 from harness.calibration.trials import Condition, Schedule, Trial
 from harness.errors import UsageError
 from harness.events import Event, RunStarted
@@ -71,13 +71,13 @@ def calibration(made_for: MachineFingerprint, made: list[Trial], bench: str = st
     ("count", "of", "low", "high"),
     [(0, 20, 0.0, 0.1611), (1, 20, 0.0089, 0.2361), (10, 200, 0.0274, 0.0896), (20, 20, 0.8389, 1.0)],
 )
-def test_wilson(count: int, of: int, low: float, high: float) -> None:
-    rate = wilson(count, of)
-    assert (rate.low, rate.high) == (pytest.approx(low, abs=2e-4), pytest.approx(high, abs=2e-4))
+def test_a_rate_has_wilsons_interval(count: int, of: int, low: float, high: float) -> None:
+    found = rate(count, of)
+    assert (found.low, found.high) == (pytest.approx(low, abs=2e-4), pytest.approx(high, abs=2e-4))
 
 
 def test_a_rate_of_nothing_says_nothing() -> None:
-    assert (wilson(0, 0).share, wilson(0, 0).high) == (0.0, 1.0)
+    assert (rate(0, 0).share, rate(0, 0).high) == (0.0, 1.0)
 
 
 def test_a_percentile_is_one_of_the_values() -> None:
