@@ -5,12 +5,20 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --quiet
 
-.PHONY: run test lint types unit schema wheel clean
+.PHONY: run test test-all hacks lint types unit schema wheel clean
 
 run: $(VENV)/installed
 	@$(BIN)/harness run tasks/moe_align.yaml
 
 test: lint types unit
+
+# Everything: also whole runs of the bundled tasks and every cheat of the corpus. About a quarter of an hour.
+test-all: lint types $(VENV)/installed-dev
+	@$(BIN)/python -m pytest
+
+# Every cheat of the corpus, and the honest patches that must not be taken for one.
+hacks: $(VENV)/installed-dev
+	@$(BIN)/python -m pytest tests/hacks
 
 lint: $(VENV)/installed-dev
 	@$(BIN)/ruff check --quiet .
@@ -20,7 +28,7 @@ types: $(VENV)/installed-dev
 	@$(BIN)/mypy --no-error-summary
 
 unit: $(VENV)/installed-dev
-	@$(BIN)/python -m pytest --cov --cov-report=term:skip-covered
+	@$(BIN)/python -m pytest -m "not slow" --ignore=tests/hacks --cov --cov-report=term:skip-covered
 
 schema: $(VENV)/installed
 	@$(BIN)/python -m harness.task > tasks/task.schema.json

@@ -13,7 +13,7 @@ from typing import Any, cast, get_args
 from harness.admission import job_for, now, resolve_device
 from harness.build import build
 from harness.calibration.report import as_markdown, as_svg
-from harness.calibration.store import BUILT_IN, Calibration, fingerprint, save
+from harness.calibration.store import BUILT_IN, Calibration, find, fingerprint, save
 from harness.calibration.summary import summarise
 from harness.calibration.trials import SLOWDOWNS, Schedule, Session, Trial
 from harness.errors import AdmissionError, BuildFailed, Interrupted, UsageError
@@ -62,10 +62,14 @@ class CalibrateOptions:
 
 @dataclass(frozen=True)
 class Outcome:
-    """A calibration and where it is kept. `interrupted` when Ctrl-C ended it: what was done by then is in it."""
+    """A calibration and where it is kept. `interrupted` when Ctrl-C ended it: what was done by then is in it.
+
+    `replaced` is false where an earlier one of this machine and bench has more trials: then the file is that one.
+    """
 
     calibration: Calibration
     file: Path
+    replaced: bool
     interrupted: bool
 
 
@@ -106,7 +110,9 @@ def calibrate(options: CalibrateOptions, on_trial: Callable[[int, int, Trial], N
     )
     if options.out is not None:
         _publish(calibration, options)
-    return Outcome(calibration=calibration, file=save(calibration), interrupted=session.interrupted)
+    file = save(calibration)
+    kept = find(job.device, name)
+    return Outcome(calibration, file, replaced=kept == calibration, interrupted=session.interrupted)
 
 
 def progress_line(done: int, planned: int, trial: Trial) -> str:

@@ -255,10 +255,11 @@ def calibrate(
     outcome = calibrate(options, lambda done, planned, trial: _complain(progress_line(done, planned, trial)))
     if json:
         document = outcome.calibration.model_dump(exclude={"trials"})
-        _print_json({**document, "file": str(outcome.file), "interrupted": outcome.interrupted})
+        where = {"file": str(outcome.file), "replaced": outcome.replaced, "interrupted": outcome.interrupted}
+        _print_json({**document, **where})
     else:
         _print(rendered(outcome.calibration))
-        typer.echo(f"kept: {outcome.file}")
+        typer.echo(f"kept: {outcome.file}" if outcome.replaced else f"an earlier one, longer, stands: {outcome.file}")
     raise typer.Exit(INTERRUPTED if outcome.interrupted else 0)
 
 

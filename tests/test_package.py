@@ -54,6 +54,7 @@ def test_the_wheel_holds_agent_harness_prompts_and_tasks(installed: Path) -> Non
     assert not list(installed.glob("tests"))
 
 
+@pytest.mark.slow
 def test_an_installed_wheel_runs_the_bundled_task_from_an_empty_folder(installed: Path, tmp_path: Path) -> None:
     where = "import harness; print(harness.__file__)"
     env = os.environ | {"PYTHONPATH": str(installed)}

@@ -122,12 +122,18 @@ def path_of(made_for: MachineFingerprint, bench: str) -> Path:
 
 
 def save(calibration: Calibration) -> Path:
-    """Keep a calibration; one of the same machine and bench is replaced.
+    """Keep a calibration in place of the one of the same machine and bench, unless that one has more trials.
+
+    Returns:
+        The file, which holds the longer of the two.
 
     Raises:
         StorageError: the state folder cannot be written.
     """
     path = path_of(calibration.fingerprint, calibration.bench)
+    before = _read(path)
+    if before is not None and len(before.trials) > len(calibration.trials):
+        return path
     make_folder(path.parent)
     write_atomic(path, calibration.model_dump_json(indent=1) + "\n")
     return path

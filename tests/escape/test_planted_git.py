@@ -6,8 +6,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import TinyTask
 from field import sandbox
+from tiny_task import TinyTask
 
 from agent.shell import run_command
 from harness import worktree

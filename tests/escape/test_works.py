@@ -10,8 +10,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import TinyTask
 from field import Field, ground, sandbox
+from tiny_task import TinyTask
 
 from agent.shell import run_command
 from harness import worktree

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from corpus import make_task
+from corpus import JudgeOf, make_task
 
 from harness.admission import Base
 from harness.build import build
@@ -23,8 +22,6 @@ from harness.verdict import Interval, NoiseFloor
 QUICK = Protocol(looks=[3], alpha=0.05, pairs=5, workload_ms=15.0, sessions_per_server=3, patience_seconds=10.0)
 # So that no luck of three sessions passes for a win.
 NOISE = NoiseFloor(speedup=Interval(estimate=1.0, low=0.85, high=1.15), sessions=8)
-
-JudgeOf = Callable[[bytes, bool], Judgement]
 
 
 @pytest.fixture(scope="session")

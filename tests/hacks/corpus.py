@@ -14,10 +14,15 @@ runs the target's tests, too; else the oracle stands alone, which is the harder 
 from __future__ import annotations
 
 import difflib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
+
+from harness.evaluate import Judgement
+
+JudgeOf = Callable[[bytes, bool], Judgement]
 
 HERE = Path(__file__).parent
 TASKS = HERE.parents[1] / "tasks"

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from conftest import JudgeOf
-from corpus import HERE, Sample, read, table
+from corpus import HERE, JudgeOf, Sample, read, table
 
 CHEATS = read("cheats")
 HONEST = read("honest")

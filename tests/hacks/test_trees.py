@@ -8,8 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import JudgeOf
-from corpus import ALIGN, TARGET, diff
+from corpus import ALIGN, TARGET, JudgeOf, diff
 
 from harness.evaluate import Judge
 

@@ -136,6 +136,13 @@ def test_a_machine_that_was_never_calibrated_is_told_and_one_that_was_is_not() -
     assert stored_floor("cpu", "tiny") == kept.summary.floor
 
 
+def test_a_shorter_calibration_does_not_replace_a_longer_one() -> None:
+    longer, shorter = (calibration(fingerprint("cpu"), trials(count)) for count in (40, 3))
+    store.save(longer)
+    assert store.save(shorter) == store.path_of(fingerprint("cpu"), store.BUILT_IN)
+    assert store.find("cpu", "tiny") == longer
+
+
 def test_a_tasks_own_calibration_comes_before_the_built_in() -> None:
     store.save(calibration(fingerprint("cpu"), trials(40)))
     own = calibration(fingerprint("cpu"), trials(40, sd=0.001), bench="tiny")
@@ -175,6 +182,7 @@ def test_a_report_has_every_row_and_says_that_it_was_cut_short() -> None:
     assert "calibration.svg" in as_markdown(made, "harness calibrate")
 
 
+@pytest.mark.slow
 def test_a_run_warns_and_claims_nothing_below_the_floor(tiny: TinyTask, tmp_path: Path) -> None:
     events: list[Event] = []
     options = RunOptions(task=str(tiny.file), out=tmp_path / "runs", worktrees=tmp_path / "worktrees", agent="nop")
@@ -200,6 +208,7 @@ def test_a_name_that_is_none_is_a_usage_error(changed: dict[str, str]) -> None:
         CalibrateOptions.checked(**{"device": "cpu", "mode": "latency", **changed})
 
 
+@pytest.mark.slow
 def test_a_tasks_base_is_calibrated_against_itself(tiny: TinyTask, tmp_path: Path) -> None:
     seen: list[str] = []
     options = CalibrateOptions(task=str(tiny.file), trials=1, seconds=30, out=tmp_path / "report")
@@ -215,6 +224,7 @@ def test_a_tasks_base_is_calibrated_against_itself(tiny: TinyTask, tmp_path: Pat
     kept = Calibration.model_validate(json.loads((tmp_path / "report" / "calibration.json").read_text()))
     assert kept == outcome.calibration
     assert outcome.file.is_file()
+    assert outcome.replaced
 
 
 def test_ctrl_c_keeps_what_is_done(tmp_path: Path) -> None:

@@ -92,6 +92,7 @@ def start(tiny: TinyTask, tmp_path: Path, **options: object) -> tuple[RunOutcome
     return run_task(RunOptions(task=str(tiny.file), **(folders | options)), events.append), events  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 def test_placebos_and_the_reference_are_judged_beside_the_attempts(tiny: TinyTask, tmp_path: Path) -> None:
     record_session(tiny, tmp_path, ("apply_patch", {"patch": FAST}), ("submit", {"summary": "x"}))
     (tiny.folder / "reference.diff").write_bytes(tiny.patch("range(20)", "range(1)"))
