@@ -26,6 +26,8 @@ from harness.run import RunOptions, run_task
 from harness.timing.measurement import Protocol
 from harness.verdict import Interval, WorkloadResult
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -182,7 +184,6 @@ def test_a_report_has_every_row_and_says_that_it_was_cut_short() -> None:
     assert "calibration.svg" in as_markdown(made, "harness calibrate")
 
 
-@pytest.mark.slow
 def test_a_run_warns_and_claims_nothing_below_the_floor(tiny: TinyTask, tmp_path: Path) -> None:
     events: list[Event] = []
     options = RunOptions(task=str(tiny.file), out=tmp_path / "runs", worktrees=tmp_path / "worktrees", agent="nop")
@@ -208,7 +209,6 @@ def test_a_name_that_is_none_is_a_usage_error(changed: dict[str, str]) -> None:
         CalibrateOptions.checked(**{"device": "cpu", "mode": "latency", **changed})
 
 
-@pytest.mark.slow
 def test_a_tasks_base_is_calibrated_against_itself(tiny: TinyTask, tmp_path: Path) -> None:
     seen: list[str] = []
     options = CalibrateOptions(task=str(tiny.file), trials=1, seconds=30, out=tmp_path / "report")
@@ -229,7 +229,7 @@ def test_a_tasks_base_is_calibrated_against_itself(tiny: TinyTask, tmp_path: Pat
 
 def test_ctrl_c_keeps_what_is_done(tmp_path: Path) -> None:
     process = subprocess.Popen(
-        [sys.executable, "-m", "harness.cli", "calibrate", "--trials", "50", "--json"],
+        ["env", "--default-signal=INT", sys.executable, "-m", "harness.cli", "calibrate", "--trials", "50", "--json"],
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(ROOT), "XDG_STATE_HOME": str(tmp_path / "state")},
         stdout=subprocess.PIPE,

@@ -19,6 +19,8 @@ from harness.findings import CheckFinding, CheckReport, Watch
 from harness.mutants import mutants_of, sample_mutants
 from harness.slowdown import slowed
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 ALIGN = (ROOT / "tasks/moe_align/target/moe_align/align.py").read_text()
 CPP = (ROOT / "tasks/moe_align_native/target/csrc/align.cpp").read_text()
@@ -134,7 +136,6 @@ def finding(report: CheckReport, name: str) -> CheckFinding:
     return next(each for each in report.findings if each.check == name)
 
 
-@pytest.mark.slow
 def test_a_sound_task_is_admitted(tiny: TinyTask, tmp_path: Path) -> None:
     (tiny.folder / "reference.diff").write_bytes(tiny.patch("range(20)", "range(1)"))
     tiny.edit_task("recorded:", "reference_patch: reference.diff\nrecorded:")
@@ -161,7 +162,6 @@ def test_a_sound_task_is_admitted(tiny: TinyTask, tmp_path: Path) -> None:
     json.loads(ended.stdout)
 
 
-@pytest.mark.slow
 def test_tests_that_cannot_fail_are_refused(tiny: TinyTask, tmp_path: Path) -> None:
     (tiny.folder / "target/tests/test_core.py").write_text("def test_nothing(): pass\n")
     (tiny.folder / "hidden_tests/test_hidden.py").write_text("def test_nothing(): pass\n")
@@ -177,7 +177,6 @@ def test_tests_that_cannot_fail_are_refused(tiny: TinyTask, tmp_path: Path) -> N
     assert any(line.endswith("survived") for line in lines)
 
 
-@pytest.mark.slow
 def test_a_reference_that_is_not_faster_is_refused_and_named(tiny: TinyTask, tmp_path: Path) -> None:
     (tiny.folder / "reference.diff").write_bytes(tiny.patch("range(20)", "range(60)"))
     tiny.edit_task("recorded:", "reference_patch: reference.diff\nrecorded:")

@@ -12,6 +12,8 @@ from harness.metric import command_spec, trusted_scripts
 from harness.run import RunOptions, RunOutcome, run_task, verify_task
 from harness.task import load_task
 
+pytestmark = pytest.mark.slow
+
 # The shape of the recorded session's script: it imports the target, times one call, and prints what it took.
 SCRIPT = """\
 import time

@@ -19,6 +19,8 @@ from harness.run import RunOptions, RunOutcome, run_task
 from harness.show import load_run_line
 from harness.store import find_attempt
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = [*sorted((ROOT / "harness").rglob("*.py")), ROOT / "tasks/moe_align/target/moe_align/align.py"]
 CPP = (ROOT / "tasks/moe_align_native/target/csrc/align.cpp").read_text()
@@ -92,7 +94,6 @@ def start(tiny: TinyTask, tmp_path: Path, **options: object) -> tuple[RunOutcome
     return run_task(RunOptions(task=str(tiny.file), **(folders | options)), events.append), events  # type: ignore[arg-type]
 
 
-@pytest.mark.slow
 def test_placebos_and_the_reference_are_judged_beside_the_attempts(tiny: TinyTask, tmp_path: Path) -> None:
     record_session(tiny, tmp_path, ("apply_patch", {"patch": FAST}), ("submit", {"summary": "x"}))
     (tiny.folder / "reference.diff").write_bytes(tiny.patch("range(20)", "range(1)"))

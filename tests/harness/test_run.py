@@ -259,7 +259,12 @@ def test_an_interrupt_ends_cleanly_at_any_moment(
     )
     arguments = ["--json", "--out", str(tmp_path / "runs"), "--worktrees", str(tmp_path / "worktrees")]
     process = subprocess.Popen(
-        cli(tiny, *arguments), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+        # Whoever runs the tests in the background has interrupts ignored, and children inherit that.
+        ["env", "--default-signal=INT", *cli(tiny, *arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
     )
     assert process.stdout is not None
     for line in process.stdout:

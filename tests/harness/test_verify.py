@@ -21,6 +21,8 @@ from harness.store import create_run
 from harness.task import load_task
 from harness.verdict import Verdict
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 
 

@@ -25,6 +25,8 @@ from harness.timing.client import check_outputs, measure
 from harness.timing.measurement import ADVISORY, Measurement
 from harness.verdict import Device, Interval, NoiseFloor
 
+pytestmark = pytest.mark.slow
+
 TASKS = Path(__file__).resolve().parents[2] / "tasks"
 SOURCE = "csrc/align.cpp"
 
@@ -93,7 +95,6 @@ def test_a_fresh_checkout_holds_no_artefact(built: Built) -> None:
     assert linked_artefacts(fresh) == {}
 
 
-@pytest.mark.slow
 def test_the_reference_is_right_and_faster(built: Built) -> None:
     """Measured at 1.9x to 2.3x on two cores; the claim here leaves room for a busy machine."""
     assert built.loaded.reference_patch is not None

@@ -27,6 +27,8 @@ from harness.timing.measurement import (
 from harness.timing.printed import NotANumber, cost_us, impossible, masked, read_number, wall_clock_says
 from harness.timing.program import run_program
 
+pytestmark = pytest.mark.slow
+
 Ignore = Callable[[Progress], None]
 
 QUICK = Protocol(looks=[6], alpha=0.05, patience_seconds=20.0)

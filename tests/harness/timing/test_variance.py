@@ -19,6 +19,8 @@ from harness.timing.client import measure
 from harness.timing.measurement import Measurement, Progress
 from harness.timing.variance import spread
 
+pytestmark = pytest.mark.slow
+
 Ignore = Callable[[Progress], None]
 
 
