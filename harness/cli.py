@@ -151,6 +151,9 @@ def run(
     """Let an agent make a task's code faster, and judge what it did."""
     from harness.display import print_summary, watching  # noqa: PLC0415
     from harness.run import RunOptions, run_task  # noqa: PLC0415
+    from harness.sandbox import harden_self  # noqa: PLC0415
+
+    harden_self()  # the model's key is in this process's environment, and `--sandbox none` hides nothing
 
     options = RunOptions(
         task=task,

@@ -10,7 +10,6 @@ from agent.workbench import CommandResult
 from harness.sandbox.choose import Wanted, choose_sandbox
 from harness.sandbox.confinement import Confinement, Sandbox
 from harness.sandbox.environment import scrubbed_environment
-from harness.sandbox.processes import harden_self
 
 _chosen: list[Sandbox] = []
 
@@ -21,7 +20,6 @@ def use_sandbox(wanted: Wanted) -> Sandbox:
     Raises:
         SandboxUnavailable: it cannot be made here; says how to get one.
     """
-    harden_self()  # the model's key is in this process's environment, and `none` leaves everything else readable
     _chosen[:] = [choose_sandbox(wanted)]
     return _chosen[0]
 

@@ -8,6 +8,7 @@ import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from multiprocessing.shared_memory import SharedMemory
 from pathlib import Path
 
@@ -72,6 +73,8 @@ def shared_memory(ground: Field) -> Iterator[None]:
     finally:
         segment.close()
         segment.unlink()
+        # It started a process that outlives it; other tests look at what is running below them.
+        resource_tracker._resource_tracker._stop()
 
 
 @pytest.mark.parametrize("attempt", ALL, ids=lambda attempt: attempt.name)
