@@ -245,8 +245,9 @@ def test_a_full_disk_is_one_message_and_no_half_made_worktree(tiny: TinyTask, tm
     assert ended.stdout.strip().splitlines()[-1] == f"{small}/worktrees"
 
 
-@pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("moment", ["noise", "agent", "timing"])
+@pytest.mark.parametrize(
+    ("signal_number", "moment"), [(signal.SIGINT, "noise"), (signal.SIGTERM, "agent"), (signal.SIGINT, "timing")]
+)
 def test_an_interrupt_ends_cleanly_at_any_moment(
     tiny: TinyTask, tmp_path: Path, signal_number: signal.Signals, moment: str
 ) -> None:
