@@ -8,7 +8,6 @@ import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from multiprocessing import resource_tracker
 from multiprocessing.shared_memory import SharedMemory
 from pathlib import Path
 
@@ -18,6 +17,8 @@ from field import SANDBOXES, Field, make_field, sandbox, serving
 from kernel_attempts import KERNEL, PROCESSES
 
 from harness.sandbox import Sandbox
+
+pytestmark = pytest.mark.slow
 
 __all__ = ["sandbox"]
 
@@ -73,8 +74,6 @@ def shared_memory(ground: Field) -> Iterator[None]:
     finally:
         segment.close()
         segment.unlink()
-        # It started a process that outlives it; other tests look at what is running below them.
-        resource_tracker._resource_tracker._stop()
 
 
 @pytest.mark.parametrize("attempt", ALL, ids=lambda attempt: attempt.name)
