@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from multiprocessing.shared_memory import SharedMemory
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,16 @@ ALL = [*READING, *WRITING, *NETWORK, *PROCESSES, *KERNEL]
 CONTROLS = [attempt for attempt in ALL if attempt.control]
 # An attempt mostly waits for the kernel to make namespaces and to clear them away.
 AT_ONCE = 8
+OWNER = """
+import sys
+from multiprocessing.shared_memory import SharedMemory
+
+segment = SharedMemory(create=True, size=100)
+print(segment.name, flush=True)
+sys.stdin.read()
+segment.close()
+segment.unlink()
+"""
 
 
 @dataclass(frozen=True)
@@ -66,14 +77,14 @@ def make(attempt: Attempt, name: str | None, folder: Path) -> Outcome:
 
 @contextlib.contextmanager
 def shared_memory(ground: Field) -> Iterator[None]:
-    """A segment of somebody else's."""
-    segment = SharedMemory(create=True, size=100)
-    ground.services["SHM"] = segment.name
-    try:
+    """A segment of somebody else's: of a process of its own, because Python leaves one behind that tracks segments."""
+    owner = subprocess.Popen([sys.executable, "-c", OWNER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert owner.stdin and owner.stdout
+    with owner:
+        ground.services["SHM"] = owner.stdout.readline().strip()
         yield
-    finally:
-        segment.close()
-        segment.unlink()
+        owner.stdin.close()
+    assert owner.returncode == 0
 
 
 @pytest.mark.parametrize("attempt", ALL, ids=lambda attempt: attempt.name)
