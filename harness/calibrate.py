@@ -13,7 +13,7 @@ from typing import Any, cast, get_args
 from harness.admission import job_for, now, resolve_device
 from harness.build import build
 from harness.calibration.report import as_markdown, as_svg
-from harness.calibration.store import BUILT_IN, Calibration, find, fingerprint, save
+from harness.calibration.store import BUILT_IN, Calibration, fingerprint, kept, save
 from harness.calibration.summary import summarise
 from harness.calibration.trials import SLOWDOWNS, Schedule, Session, Trial
 from harness.errors import AdmissionError, BuildFailed, Interrupted, UsageError
@@ -37,6 +37,7 @@ class CalibrateOptions:
         out: a folder for a report to publish, beside the copy in the user's state folder; None for none.
         device: where the built-in bench runs; a task says itself.
         mode: how the built-in bench is timed; a task says itself.
+        resume: whether to go on with the calibration that is kept, where it has fewer trials.
     """
 
     task: str | None = None
@@ -45,6 +46,7 @@ class CalibrateOptions:
     out: Path | None = None
     device: DeviceChoice = "auto"
     mode: Mode = "latency"
+    resume: bool = False
 
     @classmethod
     def checked(cls, *, device: str, mode: str, **others: Any) -> CalibrateOptions:  # noqa: ANN401 - passed through
@@ -88,9 +90,15 @@ def calibrate(options: CalibrateOptions, on_trial: Callable[[int, int, Trial], N
     """
     started_at, start = now(), time.monotonic()
     with TemporaryDirectory(prefix="harness-calibrate-") as space, _prepared(options, Path(space)) as (name, job):
-        schedule = Schedule(trials=options.trials, seconds=options.seconds, slowdowns=_injectable(job))
+        before = kept(job.device, name, job.mode) if options.resume else None
+        schedule = Schedule(
+            trials=options.trials,
+            seconds=options.seconds,
+            slowdowns=_injectable(job),
+            done=len(before.trials) if before else 0,
+        )
         planned = len(schedule.conditions)
-        session = Session()
+        session = Session(before.trials, before.device) if before else Session()
         session.run(job, schedule, lambda trial: on_trial(len(session.trials), planned, trial))
     if not session.trials:
         if session.interrupted:
@@ -102,8 +110,8 @@ def calibrate(options: CalibrateOptions, on_trial: Callable[[int, int, Trial], N
         fingerprint=fingerprint(job.device),
         device=session.device or describe_device(job.device),
         protocol=job.protocol,
-        started_at=started_at,
-        seconds=round(time.monotonic() - start, 1),
+        started_at=before.started_at if before else started_at,
+        seconds=round(time.monotonic() - start + (before.seconds if before else 0.0), 1),
         planned=planned,
         summary=summarise(session.trials, job.protocol.min_effect),
         trials=session.trials,
@@ -111,8 +119,8 @@ def calibrate(options: CalibrateOptions, on_trial: Callable[[int, int, Trial], N
     if options.out is not None:
         _publish(calibration, options)
     file = save(calibration)
-    kept = find(job.device, name)
-    return Outcome(calibration, file, replaced=kept == calibration, interrupted=session.interrupted)
+    replaced = kept(job.device, name, job.mode) == calibration
+    return Outcome(calibration, file, replaced=replaced, interrupted=session.interrupted)
 
 
 def progress_line(done: int, planned: int, trial: Trial) -> str:

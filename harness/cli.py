@@ -248,13 +248,18 @@ def calibrate(
     out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Write the report there as well.")] = None,
     device: Annotated[str, typer.Option(help="Of the built-in bench: auto, cpu or cuda.")] = "auto",
     mode: Annotated[str, typer.Option(help="Of the built-in bench: latency, throughput or device.")] = "latency",
+    resume: Annotated[bool, typer.Option("--continue", help="Add to the calibration kept here until it is whole.")] = (
+        False
+    ),
     json: Json = False,
 ) -> None:
     """Find out how far this machine's timing can be trusted: false positives, noise floor, power."""
     from harness.calibrate import CalibrateOptions, calibrate, progress_line  # noqa: PLC0415
     from harness.calibration.report import rendered  # noqa: PLC0415
 
-    options = CalibrateOptions.checked(task=task, trials=trials, seconds=seconds, out=out, device=device, mode=mode)
+    options = CalibrateOptions.checked(
+        task=task, trials=trials, seconds=seconds, out=out, device=device, mode=mode, resume=resume
+    )
     outcome = calibrate(options, lambda done, planned, trial: _complain(progress_line(done, planned, trial)))
     if json:
         document = outcome.calibration.model_dump(exclude={"trials"})

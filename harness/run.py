@@ -167,7 +167,7 @@ class _Run:
                 base=base,
                 seed=seed,
                 workspace=self.space / "scratch",
-                floor=stored_floor(base.device, self.loaded.task.name),
+                floor=stored_floor(base.device, self.loaded.task.name, self.loaded.task.metric.mode),
             ),
             agent=agent,
             # Two repositories: agents' worktrees are linked to one of them, and only the other one is believed.
@@ -212,7 +212,7 @@ def _kept(run: _Run) -> str:
 def _note(loaded: LoadedTask, agent: Agent) -> str | None:
     """What whoever started the run should know: the agent's word, and whether this machine's noise is known."""
     task = loaded.task
-    notes = [agent.note, calibration_note(resolve_device(task.metric.device), task.name)]
+    notes = [agent.note, calibration_note(resolve_device(task.metric.device), task.name, task.metric.mode)]
     return " ".join(filter(None, notes)) or None
 
 

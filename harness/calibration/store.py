@@ -116,9 +116,9 @@ def folder() -> Path:
     return Path(state) / "perf-harness" / "calibration"
 
 
-def path_of(made_for: MachineFingerprint, bench: str) -> Path:
-    """The file of one machine's calibration with one bench."""
-    return folder() / f"{made_for.digest}-{bench}.json"
+def path_of(made_for: MachineFingerprint, bench: str, mode: str) -> Path:
+    """The file of one machine's calibration with one bench in one mode."""
+    return folder() / f"{made_for.digest}-{bench}-{mode}.json"
 
 
 def save(calibration: Calibration) -> Path:
@@ -130,7 +130,7 @@ def save(calibration: Calibration) -> Path:
     Raises:
         StorageError: the state folder cannot be written.
     """
-    path = path_of(calibration.fingerprint, calibration.bench)
+    path = path_of(calibration.fingerprint, calibration.bench, calibration.mode)
     before = _read(path)
     if before is not None and len(before.trials) > len(calibration.trials):
         return path
@@ -139,25 +139,34 @@ def save(calibration: Calibration) -> Path:
     return path
 
 
-def find(kind: str, task: str) -> Calibration | None:
-    """This machine's calibration with a task, else with the built-in bench; None where it has neither."""
-    here = fingerprint(kind)
-    return _read(path_of(here, task)) or _read(path_of(here, BUILT_IN))
+def kept(kind: str, bench: str, mode: str) -> Calibration | None:
+    """This machine's calibration with exactly this bench and mode; None where it has none."""
+    return _read(path_of(fingerprint(kind), bench, mode))
 
 
-def stored_floor(kind: str, task: str) -> float:
+def find(kind: str, task: str, mode: str) -> Calibration | None:
+    """This machine's calibration with a task, else with the built-in bench; None where it has neither.
+
+    The built-in bench has no command of its own: there its calls' latency stands in.
+    """
+    return kept(kind, task, mode) or kept(kind, BUILT_IN, "latency" if mode == "command" else mode)
+
+
+def stored_floor(kind: str, task: str, mode: str) -> float:
     """The noise floor that a run's smallest claim may not go below, as a fraction; 0 where none is known."""
-    found = find(kind, task)
+    found = find(kind, task, mode)
     return (found.summary.floor or 0.0) if found is not None else 0.0
 
 
-def calibration_note(kind: str, task: str) -> str | None:
+def calibration_note(kind: str, task: str, mode: str) -> str | None:
     """One line for whoever starts a run on a machine that was never calibrated, or is another than it was."""
-    if find(kind, task) is not None:
+    if find(kind, task, mode) is not None:
         return None
     here = fingerprint(kind)
     before = [each.fingerprint for each in _all() if each.fingerprint.device == kind]
     remedy = "`harness calibrate` measures its false-positive rate and noise floor."
+    if here in before:
+        return f"This machine has not been calibrated in mode {mode}: {remedy}"
     if not before:
         return f"This machine has never been calibrated: {remedy}"
     changes = min((here.changes_since(each) for each in before), key=len)

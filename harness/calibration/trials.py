@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 import secrets
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import cycle
 from statistics import fmean
@@ -91,11 +91,13 @@ class Schedule:
         trials: A/A trials; the injected kinds together get as many.
         seconds: no trial is begun that would not be over by then; None for no limit.
         slowdowns: fractions to inject; none for A/A alone.
+        done: how many of the trials an earlier session has made.
     """
 
     trials: int
     seconds: float | None = None
     slowdowns: tuple[float, ...] = SLOWDOWNS
+    done: int = 0
 
     @property
     def conditions(self) -> list[Condition]:
@@ -137,11 +139,11 @@ def true_speedup(condition: Condition, found: Measurement, mode: str) -> float:
 
 
 class Session:
-    """A calibration under way: its trials so far, and the machine they ran on."""
+    """A calibration under way: its trials so far, those of an earlier session among them, and their machine."""
 
-    def __init__(self) -> None:
-        self.trials: list[Trial] = []
-        self.device: Device | None = None
+    def __init__(self, trials: Sequence[Trial] = (), device: Device | None = None) -> None:
+        self.trials = list(trials)
+        self.device = device
         self.interrupted = False
 
     def run(self, job: MeasureJob, schedule: Schedule, on_trial: Callable[[Trial], None]) -> None:
@@ -174,7 +176,7 @@ class Session:
 
     def _in_time(self, schedule: Schedule) -> Iterator[Condition]:
         start = time.monotonic()
-        for done, condition in enumerate(schedule.conditions):
+        for done, condition in enumerate(schedule.conditions[schedule.done :]):
             spent = time.monotonic() - start
             if done and schedule.seconds is not None and spent + spent / done > schedule.seconds:
                 return

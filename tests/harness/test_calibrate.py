@@ -8,6 +8,7 @@ import random
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -126,51 +127,51 @@ def test_a_refused_trial_is_counted_and_few_trials_give_no_floor() -> None:
 
 
 def test_a_machine_that_was_never_calibrated_is_told_and_one_that_was_is_not() -> None:
-    note = calibration_note("cpu", "tiny")
+    note = calibration_note("cpu", "tiny", "latency")
     assert note is not None
     assert "never been calibrated" in note
     assert "\n" not in note
-    assert stored_floor("cpu", "tiny") == 0.0
+    assert stored_floor("cpu", "tiny", "latency") == 0.0
     kept = calibration(fingerprint("cpu"), trials(40))
-    assert store.save(kept) == store.path_of(fingerprint("cpu"), store.BUILT_IN)
-    assert store.find("cpu", "tiny") == kept
-    assert calibration_note("cpu", "tiny") is None
-    assert stored_floor("cpu", "tiny") == kept.summary.floor
+    assert store.save(kept) == store.path_of(fingerprint("cpu"), store.BUILT_IN, "latency")
+    assert store.find("cpu", "tiny", "latency") == kept
+    assert calibration_note("cpu", "tiny", "latency") is None
+    assert stored_floor("cpu", "tiny", "latency") == kept.summary.floor
 
 
 def test_a_shorter_calibration_does_not_replace_a_longer_one() -> None:
     longer, shorter = (calibration(fingerprint("cpu"), trials(count)) for count in (40, 3))
     store.save(longer)
-    assert store.save(shorter) == store.path_of(fingerprint("cpu"), store.BUILT_IN)
-    assert store.find("cpu", "tiny") == longer
+    assert store.save(shorter) == store.path_of(fingerprint("cpu"), store.BUILT_IN, "latency")
+    assert store.find("cpu", "tiny", "latency") == longer
 
 
 def test_a_tasks_own_calibration_comes_before_the_built_in() -> None:
     store.save(calibration(fingerprint("cpu"), trials(40)))
     own = calibration(fingerprint("cpu"), trials(40, sd=0.001), bench="tiny")
     store.save(own)
-    assert stored_floor("cpu", "tiny") == own.summary.floor
-    assert stored_floor("cpu", "other") != own.summary.floor
+    assert stored_floor("cpu", "tiny", "latency") == own.summary.floor
+    assert stored_floor("cpu", "other", "latency") != own.summary.floor
 
 
 def test_a_machine_that_changed_is_told_what_changed() -> None:
     before = fingerprint("cpu").model_copy(update={"kernel": "3.2.1"})
     store.save(calibration(before, trials(20)))
-    note = calibration_note("cpu", "tiny")
+    note = calibration_note("cpu", "tiny", "latency")
     assert note is not None
     assert f"kernel 3.2.1 -> {fingerprint('cpu').kernel}" in note
     other = fingerprint("cpu").model_copy(update={"cpu": "Z80"})
-    store.path_of(before, store.BUILT_IN).unlink()
+    store.path_of(before, store.BUILT_IN, "latency").unlink()
     store.save(calibration(other, trials(20)))
-    assert "never been calibrated (another" in str(calibration_note("cpu", "tiny"))
+    assert "never been calibrated (another" in str(calibration_note("cpu", "tiny", "latency"))
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"format": 99}'])
 def test_a_damaged_file_counts_as_none(content: str) -> None:
     path = store.save(calibration(fingerprint("cpu"), trials(20)))
     path.write_text(content)
-    assert store.find("cpu", "tiny") is None
-    assert "never" in str(calibration_note("cpu", "tiny"))
+    assert store.find("cpu", "tiny", "latency") is None
+    assert "never" in str(calibration_note("cpu", "tiny", "latency"))
 
 
 def test_a_report_has_every_row_and_says_that_it_was_cut_short() -> None:
@@ -198,7 +199,7 @@ def test_a_run_warns_and_claims_nothing_below_the_floor(tiny: TinyTask, tmp_path
     outcome = run_task(options, events.append)
     assert isinstance(events[0], RunStarted)
     assert events[0].note is None
-    floor = stored_floor("cpu", "tiny")
+    floor = stored_floor("cpu", "tiny", "latency")
     assert floor > 0.5
     assert f"{round(floor * 100, 1)} %" in outcome.run_folder.attempt("001").prompt.read_text()
 
@@ -225,6 +226,25 @@ def test_a_tasks_base_is_calibrated_against_itself(tiny: TinyTask, tmp_path: Pat
     assert kept == outcome.calibration
     assert outcome.file.is_file()
     assert outcome.replaced
+
+
+def test_a_calibration_is_continued_where_it_stopped(tiny: TinyTask) -> None:
+    options = CalibrateOptions(task=str(tiny.file), trials=1, resume=True)
+    first = calibrate(options, lambda done, planned, trial: None).calibration
+    seen: list[str] = []
+    second = calibrate(
+        replace(options, trials=2), lambda done, planned, trial: seen.append(f"{done}/{planned} {trial.condition.name}")
+    ).calibration
+    assert seen == ["3/4 A/A", "4/4 5 % faster"]
+    assert second.trials[:2] == first.trials
+    assert second.started_at == first.started_at
+    assert second.seconds > first.seconds
+
+
+def test_a_calibration_of_another_mode_is_not_taken_for_this_one() -> None:
+    store.save(calibration(fingerprint("cpu"), trials(40)))
+    assert store.find("cpu", "tiny", "throughput") is None
+    assert "has not been calibrated in mode throughput" in str(calibration_note("cpu", "tiny", "throughput"))
 
 
 def test_ctrl_c_keeps_what_is_done(tmp_path: Path) -> None:
