@@ -16,6 +16,7 @@ from typing import IO
 
 import psutil
 
+from agent.stopping import current_stop
 from agent.workbench import CommandResult
 
 MAX_OUTPUT_BYTES = 20_000
@@ -49,7 +50,7 @@ def run_command(
         command: the bash command line.
         cwd: the folder it starts in.
         env: its whole environment; nothing is inherited.
-        seconds: wall-clock limit; reaching it gives `exit_code=None`.
+        seconds: wall-clock limit; reaching it gives `exit_code=None`, as does a `Stop` that this thread listens to.
         max_bytes: how much output is kept (the first half and the last half); the rest is read and dropped.
         wrap: an argv prefix, such as a sandbox's.
 
@@ -92,7 +93,8 @@ def _read_until_exit(pid: int, pipe: IO[bytes], output: _HeadAndTail, deadline: 
         selector.register(pipe, selectors.EVENT_READ)
         open_ = True
         tick = _FIRST_TICK_SECONDS
-        while (left := deadline - time.monotonic()) > 0:
+        stop = current_stop()
+        while (left := deadline - time.monotonic()) > 0 and not stop.asked:
             wait = min(left, tick)
             tick = min(2 * tick, _LAST_TICK_SECONDS)
             if not open_:

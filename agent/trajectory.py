@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -90,17 +91,20 @@ class TrajectoryError(Exception):
 
 
 class Trajectory:
-    """An append-only file of events; a context manager. Opening one goes on where it ended."""
+    """An append-only file of events; a context manager. Opening one goes on where it ended. Threads may share it."""
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._file = path.open("ab")
+        self._turn = threading.Lock()
         _cut_torn_line(path)
 
     def write(self, event: TrajectoryEvent) -> None:
         """Add an event and hand it to the operating system: a killed process loses none that returned."""
-        self._file.write(event.model_dump_json().encode("utf-8") + b"\n")
-        self._file.flush()
+        line = event.model_dump_json().encode("utf-8") + b"\n"
+        with self._turn:
+            self._file.write(line)
+            self._file.flush()
 
     def prompt(self, text: str) -> None:
         """Record what the agent is told."""

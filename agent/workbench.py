@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, Self
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,21 @@ class CommandResult:
     seconds: float
 
 
+class Report(str):
+    """What a tool found, as text for the agent.
+
+    Attributes:
+        ok: False where it failed, is wrong, or could not be measured.
+    """
+
+    ok: bool
+
+    def __new__(cls, text: str, *, ok: bool = True) -> Self:  # noqa: D102 - the class says it
+        report = super().__new__(cls, text)
+        report.ok = ok
+        return report
+
+
 class Workbench(Protocol):
     """The agent's hands: a worktree, a confined shell, and the harness's own tests and clock."""
 
@@ -32,13 +47,13 @@ class Workbench(Protocol):
     def run(self, command: str, *, seconds: float) -> CommandResult:
         """Run a bash command in the worktree, ended with all its children after `seconds`."""
 
-    def measure(self) -> str:
+    def measure(self) -> Report:
         """Time the worktree against the base on the shown workloads; a short advisory report."""
 
-    def run_tests(self) -> str:
+    def run_tests(self) -> Report:
         """Build the worktree and run the public tests and the oracle on the shown workloads; a short report."""
 
-    def profile(self) -> str:
+    def profile(self) -> Report:
         """Profile the bench's calls on the worktree; a short report."""
 
 

@@ -235,12 +235,14 @@ def _started(run: _Run, agent: Agent, controls: int) -> RunStarted:
 
 def _both(journal: Journal, emit: Emit) -> Emit:
     """Every event goes to the journal first and to the watcher second; progress only to the watcher."""
+    turn = threading.Lock()  # an agent's tools are served by a thread of their own
 
     def send(event: Event) -> None:
         passing = isinstance(event, TimingProgress) or (isinstance(event, AdmissionStep) and event.progress is not None)
-        if not passing:
-            journal.append(event)
-        emit(event)
+        with turn:
+            if not passing:
+                journal.append(event)
+            emit(event)
 
     return send
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import random
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
-from agent.workbench import CommandResult
+from agent.workbench import CommandResult, Report
 from harness.admission import Base, explain, job_for
 from harness.build import build
 from harness.correctness import run_tests
@@ -45,6 +46,8 @@ class WorktreeBench:
         # Advisory measurements draw their own seeds: nothing learnt here helps with the judge's inputs.
         self._seeds = random.SystemRandom()
         self.best: Measurement | None = None
+        # Whoever serves the tools may listen; the agent itself waits for the whole.
+        self.on_progress: Callable[[Progress], None] = lambda _: None
 
     @property
     def root(self) -> Path:
@@ -62,13 +65,13 @@ class WorktreeBench:
             readable=(self._repository.path,),
         )
 
-    def run_tests(self) -> str:
+    def run_tests(self) -> Report:
         """Build, run the public tests, and hold the outputs on the shown workloads against the oracle."""
         scratch = self._fresh("tests")
         try:
             build(self._loaded.task.build, self._root, scratch / "build", scratch / "build.log")
         except BuildFailed as error:
-            return f"BUILD FAILED: {error.message}"
+            return Report(f"BUILD FAILED: {error.message}", ok=False)
         report = run_tests(self._loaded, self._root, scratch / "tests", None, hidden=False)
         lines = self._warnings()
         lines += [f"FAILED {name}: {why}" for name, why in sorted(report.failed.items())[:10]]
@@ -80,26 +83,27 @@ class WorktreeBench:
         lines.append(
             "The outputs on the shown workloads are right." if wrong is None else f"WRONG OUTPUT: {explain(wrong)}"
         )
-        return "\n".join(lines)
+        good = wrong is None and not report.failed and not report.broken
+        return Report("\n".join(lines), ok=good)
 
-    def measure(self) -> str:
+    def measure(self) -> Report:
         """Time the worktree against the base on the shown workloads; advisory."""
         scratch = self._fresh("measure")
         try:
             build(self._loaded.task.build, self._root, scratch / "build", scratch / "build.log")
         except BuildFailed as error:
-            return f"BUILD FAILED: {error.message}"
-        result = measure(self._job(scratch), _ignore)
+            return Report(f"BUILD FAILED: {error.message}", ok=False)
+        result = measure(self._job(scratch), self.on_progress)
         if not isinstance(result, Measurement):
-            return "\n".join([*self._warnings(), f"NOT MEASURED: {explain(result)}"])
+            return Report("\n".join([*self._warnings(), f"NOT MEASURED: {explain(result)}"]), ok=False)
         if self.best is None or result.speedup.estimate > self.best.speedup.estimate:
             self.best = result
-        return "\n".join([*self._warnings(), _table(result)])
+        return Report("\n".join([*self._warnings(), _table(result)]))
 
-    def profile(self) -> str:
+    def profile(self) -> Report:
         """Where the time of the bench's calls goes, on the worktree."""
         result = profile(self._job(self._fresh("profile")))
-        return explain(result) if isinstance(result, Refusal) else result
+        return Report(explain(result), ok=False) if isinstance(result, Refusal) else Report(result)
 
     def _warnings(self) -> list[str]:
         """What would get the tree rejected as it stands."""
@@ -133,10 +137,6 @@ class WorktreeBench:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         return folder
-
-
-def _ignore(_progress: Progress) -> None:
-    """The agent waits for the whole of it."""
 
 
 def _table(result: Measurement) -> str:

@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+from agent.stopping import current_stop
 from harness.errors import AdmissionError, HarnessError, InfrastructureError, TaskError
 from harness.timing.measurement import (
     Failed,
@@ -162,7 +163,8 @@ def _referee(request: RefereeRequest, errors: IO[bytes]) -> Iterator[subprocess.
             if process.stdin is not None:
                 process.stdin.write(request.model_dump_json())
                 process.stdin.close()
-        yield process
+        with current_stop().ending(process.terminate):
+            yield process
     finally:
         _end(process)
 

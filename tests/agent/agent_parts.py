@@ -10,7 +10,7 @@ from typing import Any
 
 from agent.model import RecordedModel
 from agent.shell import run_command
-from agent.workbench import CommandResult, WorkbenchError
+from agent.workbench import CommandResult, Report, WorkbenchError
 
 
 class FolderBench:
@@ -23,13 +23,13 @@ class FolderBench:
     def run(self, command: str, *, seconds: float) -> CommandResult:
         return run_command(command, cwd=self.root, env={"PATH": os.environ["PATH"]}, seconds=seconds)
 
-    def measure(self) -> str:
-        return self.measure_report()
+    def measure(self) -> Report:
+        return Report(self.measure_report())
 
-    def run_tests(self) -> str:
-        return "3 tests passed."
+    def run_tests(self) -> Report:
+        return Report("3 tests passed.")
 
-    def profile(self) -> str:
+    def profile(self) -> Report:
         raise WorkbenchError("there is nothing to profile here")
 
 
