@@ -1,0 +1,94 @@
+"""Runs the servers outside, on a thread of their own, for as long as a block lasts."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import socket
+from collections.abc import AsyncIterator, Iterator
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import anyio
+
+from harness.network.gateway import ModelGateway, ReplyLost
+
+if TYPE_CHECKING:
+    from uvicorn import Server
+
+_TICK_SECONDS = 0.005
+# Clients keep connections for as long as their agent thinks; one closed by us would look like a failure to them.
+_KEEP_ALIVE_SECONDS = 24 * 3600
+_SHUTDOWN_SECONDS = 4
+
+
+@contextlib.contextmanager
+def unix_listener(folder: Path, name: str) -> Iterator[socket.socket]:
+    """Listen on `folder/name`, for this user alone; removed afterwards. The path may be of any length."""
+    server = socket.socket(socket.AF_UNIX)
+    opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        server.bind(f"/proc/self/fd/{opened}/{name}")
+        (folder / name).chmod(0o600)
+        server.listen(128)
+        server.setblocking(False)
+        yield server
+    finally:
+        server.close()
+        os.close(opened)
+        (folder / name).unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def tcp_listener() -> Iterator[socket.socket]:
+    """Listen on a free port of the loopback."""
+    with socket.create_server(("127.0.0.1", 0), backlog=128) as server:
+        server.setblocking(False)
+        yield server
+
+
+@contextlib.asynccontextmanager
+async def serving_gateway(gateway: ModelGateway, listener: socket.socket) -> AsyncIterator[None]:
+    """Serve until the block ends; replies under way then get a moment to end by themselves."""
+    import uvicorn  # noqa: PLC0415 - slow to import
+
+    _quiet_lost_replies()
+    config = uvicorn.Config(
+        gateway,
+        http="h11",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
+    )
+    server = uvicorn.Server(config)
+    async with contextlib.AsyncExitStack() as stack, anyio.create_task_group() as tasks:
+        await gateway.open(stack)
+        tasks.start_soon(partial(server.serve, sockets=[listener]))
+        await _until_started(server)
+        try:
+            yield
+        finally:
+            server.should_exit = True
+
+
+async def _until_started(server: Server) -> None:
+    while not server.started:
+        await anyio.sleep(_TICK_SECONDS)
+
+
+def _quiet_lost_replies() -> None:
+    """The server would print a traceback for each; they are in our own log."""
+    logger = logging.getLogger("uvicorn.error")
+    if _is_ours not in logger.filters:
+        logger.addFilter(_is_ours)
+
+
+def _is_ours(record: logging.LogRecord) -> bool:
+    return not (record.exc_info and isinstance(record.exc_info[1], ReplyLost))

@@ -1,0 +1,80 @@
+"""A confined command reaches the gateway, in every sandbox that works here, and nothing else."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+from typing import cast
+
+import pytest
+from network_parts import KEY, endpoint_server, new_budget, python_inside, run_inside
+from openai_server import chat, delta, message, responses
+
+from agent.budget import Budget
+from harness.network import Access, Endpoint, open_access
+from harness.sandbox import SandboxUnavailable, Wanted, choose_sandbox, working_sandboxes
+from harness.sandbox.landlock import KernelSandbox
+
+NAMES = [each.name for each in working_sandboxes() if each.separates_processes]
+CONFINED = pytest.mark.parametrize("name", NAMES or [pytest.param("", marks=pytest.mark.skip("no sandbox works here"))])
+EVERYWHERE = pytest.mark.parametrize("name", [*NAMES, "none"])
+
+
+@EVERYWHERE
+def test_a_command_asks_its_model_on_both_wires(name: str, tmp_path: Path) -> None:
+    budget = new_budget()
+    with (
+        endpoint_server(responses(message("hello")), chat(delta(content="hi"))) as server,
+        opened(server.url, name, tmp_path, budget) as access,
+    ):
+        script = 'print(ask("/responses", RESPONSES)[0], b"hello" in ask("/chat/completions", CHAT)[2] or "chat")'
+        result = python_inside(access, tmp_path, script)
+        assert result.output == "200 chat\n"
+        assert access.gateway
+        assert access.gateway.requests == 2
+    assert [request.authorization for request in server.requests] == [f"Bearer {KEY}"] * 2
+    assert (budget.steps, budget.usage.input, budget.usage.cached) == (2, 200, 120)
+    assert (budget.usage.output, budget.usage.reasoning) == (60, 40)
+
+
+@EVERYWHERE
+def test_exit_code_input_output_and_signals_are_the_commands_own(name: str, tmp_path: Path) -> None:
+    with endpoint_server() as server, opened(server.url, name, tmp_path) as access:
+        assert run_inside(access, tmp_path, "echo out; echo err >&2; cat; exit 7").output == "out\nerr\n"
+        assert run_inside(access, tmp_path, "exit 7").exit_code == 7
+        assert run_inside(access, tmp_path, "kill -TERM $$").exit_code in (-15, 143)
+        # Python ignores SIGPIPE, and what it becomes would too.
+        assert run_inside(access, tmp_path, "yes | head -1; echo ${PIPESTATUS[0]}").output == "y\n141\n"
+        assert run_inside(access, tmp_path, "sleep 60", seconds=0.5).exit_code is None
+
+
+def test_without_sockets_it_says_what_is_needed(tmp_path: Path) -> None:
+    with (
+        pytest.raises(SandboxUnavailable, match="Install bubblewrap") as caught,
+        open_access(
+            Endpoint("http://127.0.0.1:1/v1"),
+            [],
+            new_budget(),
+            tmp_path,
+            tmp_path / "log",
+            sandbox=KernelSandbox(namespaces=False, landlock=True),
+        ),
+    ):
+        raise AssertionError("it must not open")
+    assert "landlock-only gives commands no sockets" in str(caught.value)
+
+
+def test_with_nothing_to_reach_nothing_is_started(tmp_path: Path) -> None:
+    only = KernelSandbox(namespaces=False, landlock=True)
+    with open_access(None, [], new_budget(), tmp_path / "net", tmp_path / "log", sandbox=only) as access:
+        assert (access.prefix, access.environment, access.readable, access.gateway) == ([], {}, (), None)
+    assert list(tmp_path.iterdir()) == []
+
+
+def opened(
+    url: str, name: str, folder: Path, budget: Budget | None = None
+) -> contextlib.AbstractContextManager[Access]:
+    """Access to one endpoint from one sandbox."""
+    sandbox = choose_sandbox(cast("Wanted", name))
+    endpoint = Endpoint(url, KEY)
+    return open_access(endpoint, [], budget or new_budget(), folder / "net", folder / "log.jsonl", sandbox=sandbox)
