@@ -7,10 +7,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
-from agent.budget import Budget, LimitExceeded, Limits, Prices
-from agent.context import estimate_tokens, ledger_of, view
+from agent.budget import Budget, LimitExceeded, Limits, Pricing
+from agent.compaction import Compaction
+from agent.context import Context
+from agent.ledger import Ledger
 from agent.messages import Message, ModelTurn, ToolCall, ToolResult, Usage, UserMessage
-from agent.model import Model, ModelError
+from agent.model import ContextOverflow, Model, ModelError
+from agent.tokens import tool_tokens
 from agent.tools import Toolbox, describe, tool_specs
 from agent.trajectory import Ended, LimitReached, ToolEnded, ToolStarted, Trajectory, TurnTaken
 from agent.workbench import Workbench
@@ -57,8 +60,8 @@ def run_agent(
     trajectory: Trajectory,
     on_step: OnStep = lambda step, tool, detail: None,
     *,
-    prices: Prices | None = None,
-    context_tokens: int = CONTEXT_TOKENS,
+    prices: Pricing | None = None,
+    context_tokens: int | None = CONTEXT_TOKENS,
 ) -> AgentOutcome:
     """Let a model work until it ends, recording every step before the next.
 
@@ -70,38 +73,31 @@ def run_agent(
         trajectory: the record that every event is appended to.
         on_step: called before each tool runs, with the step's number, the tool and a few words of detail.
         prices: the model's prices; without them dollars are unknown and their limit does not hold.
-        context_tokens: estimated size above which old tool output is left out of what the model sees.
+        context_tokens: estimated size that what the model sees is kept below; None for a model that reads nothing.
     """
-    session = _Session(
-        model=model,
-        tools=Toolbox(workbench),
-        budget=Budget(limits, prices),
-        record=trajectory,
-        on_step=on_step,
-        context_tokens=context_tokens,
-    )
+    session = _Session(model, workbench, Budget(limits, prices), trajectory, on_step, context_tokens)
     return session.run(prompt)
 
 
 class _Session:
     def __init__(
         self,
-        *,
         model: Model,
-        tools: Toolbox,
+        workbench: Workbench,
         budget: Budget,
         record: Trajectory,
         on_step: OnStep,
-        context_tokens: int,
+        context_tokens: int | None,
     ) -> None:
         self._model = model
-        self._tools = tools
+        self._tools = Toolbox(workbench)
         self._specs = tool_specs()
         self._budget = budget
         self._record = record
         self._on_step = on_step
-        self._context_tokens = context_tokens
-        self._history: list[Message] = []
+        self._context = Context(context_tokens, tool_tokens(self._specs))
+        self._ledger = Ledger(workbench.root)
+        self._compaction = Compaction(model, self._specs, self._context, self._ledger, budget, record)
         self._nudges = 0
 
     def run(self, prompt: str) -> AgentOutcome:
@@ -118,7 +114,6 @@ class _Session:
             self._record.write(LimitReached(kind=limit.kind, value=limit.value, limit=limit.limit))
             return self._end("limit", str(limit))
         except ModelError as error:
-            self._budget.charge_turn(error.usage)
             return self._end("model_error", str(error), retryable=error.retryable)
         except KeyboardInterrupt:
             self._write_end("interrupted", "")
@@ -126,17 +121,33 @@ class _Session:
 
     def _tell(self, text: str) -> None:
         self._record.prompt(text)
-        self._history.append(UserMessage(text=text))
+        self._keep(UserMessage(text=text))
+
+    def _keep(self, message: Message) -> None:
+        self._ledger.add(message)
+        self._context.add(message)
 
     def _ask(self) -> ModelTurn:
-        too_long = estimate_tokens(self._history) > self._context_tokens
-        shown = view(self._history, self._context_tokens, ledger_of(self._history) if too_long else "")
-        self._budget.reserve_turn(estimate_tokens(shown))
+        self._compaction.make_room()
+        try:
+            return self._complete()
+        except ContextOverflow as overflow:
+            # The estimate was too low. What the endpoint refused is made shorter, and asked once more.
+            self._context.shrink(overflow.window)
+            self._compaction.make_room()
+            return self._complete()
+
+    def _complete(self) -> ModelTurn:
         start = time.monotonic()
-        turn = self._model.complete(shown, self._specs)
-        self._budget.charge_turn(turn.usage)
+        with self._budget.call(self._context.size) as call:
+            try:
+                turn = self._model.complete(self._context.view(), self._specs)
+            except ModelError as error:
+                call.settle(error.usage)
+                raise
+            call.settle(turn.usage)
         self._record.write(TurnTaken(step=self._budget.steps, seconds=time.monotonic() - start, turn=turn))
-        self._history.append(turn)
+        self._keep(turn)
         return turn
 
     def _run_tools(self, calls: list[ToolCall]) -> None:
@@ -149,7 +160,7 @@ class _Session:
             if call is calls[-1]:
                 result = self._with_remaining(result)
             self._record.write(ToolEnded(step=self._budget.steps, seconds=time.monotonic() - start, result=result))
-            self._history.append(result)
+            self._keep(result)
             if self._tools.submitted is not None:
                 return
 

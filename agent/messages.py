@@ -12,12 +12,17 @@ class _Message(BaseModel):
 
 
 class Usage(_Message):
-    """Tokens as billed for one turn. `cached` is part of `input`, `reasoning` is part of `output`."""
+    """Tokens as billed for one turn. `cached` is part of `input`, `reasoning` is part of `output`.
+
+    `estimated` tells how many of `input` and `output` together are our own estimate, because the provider never
+    said what it bills: 0 where all of it is the provider's count.
+    """
 
     input: int = 0
     cached: int = 0
     output: int = 0
     reasoning: int = 0
+    estimated: int = 0
 
     def __add__(self, other: Usage) -> Usage:
         return Usage(
@@ -25,6 +30,7 @@ class Usage(_Message):
             cached=self.cached + other.cached,
             output=self.output + other.output,
             reasoning=self.reasoning + other.reasoning,
+            estimated=self.estimated + other.estimated,
         )
 
 

@@ -44,6 +44,18 @@ class ModelError(Exception):
         self.usage = usage or Usage()
 
 
+class ContextOverflow(ModelError):
+    """The request is longer than the model can read. A shorter one may succeed.
+
+    Attributes:
+        window: how many tokens the model can read, where the endpoint says so.
+    """
+
+    def __init__(self, message: str, *, window: int | None = None, usage: Usage | None = None) -> None:
+        super().__init__(message, retryable=False, usage=usage)
+        self.window = window
+
+
 class ReplayDiverged(ModelError):
     """The recorded session no longer fits what it is played against: going on would be pretending."""
 

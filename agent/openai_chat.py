@@ -7,44 +7,45 @@ import uuid
 from collections.abc import Sequence
 from typing import Any, cast
 
-from agent.context import estimate_tokens
 from agent.messages import Message, ModelTurn, ToolCall, ToolResult, ToolSpec, Usage, UserMessage
+from agent.meter import Meter
 from agent.openai_client import OpenAIBase, count
 from agent.openai_retry import StreamFailed
 from agent.text import clean
+from agent.tokens import estimate_tokens, tool_tokens
 
 
 class OpenAIChatModel(OpenAIBase):
     """The Chat Completions wire. A server that reports no usage is charged by an estimate, so that limits hold."""
 
-    def ask(self, history: Sequence[Message], tools: Sequence[ToolSpec]) -> ModelTurn:
+    def ask(self, history: Sequence[Message], tools: Sequence[ToolSpec], meter: Meter) -> ModelTurn:
         """Ask once and read the stream to its end."""
         options: dict[str, Any] = {"reasoning_effort": self.effort} if self.effort else {}
         stream: Any = self.client.chat.completions.create(
             model=self.name,
-            messages=cast("Any", [_to_chat(message) for message in history]),
+            messages=cast("Any", _to_messages(history)),
             tools=cast("Any", [{"type": "function", "function": tool.model_dump()} for tool in tools]),
             stream=True,
             stream_options={"include_usage": True},
             **options,
         )
+        meter.begin(estimate_tokens(history) + tool_tokens(tools))
         said: list[str] = []
         calls = _CallPieces()
-        usage: Any = None
         finished = False
         with stream:
             for chunk in stream:
-                usage = chunk.usage or usage
+                if chunk.usage is not None:
+                    meter.report(_chat_usage(chunk.usage))
                 for choice in chunk.choices[:1]:
                     said.append(choice.delta.content or "")
+                    meter.hear(said[-1])
                     for piece in choice.delta.tool_calls or []:
-                        calls.add(piece)
+                        meter.hear(calls.add(piece))
                     finished = finished or choice.finish_reason is not None
         if not finished:
             raise StreamFailed("the stream ended before the answer did")
-        turn = ModelTurn(text=clean("".join(said)), tool_calls=calls.whole())
-        counted = _chat_usage(usage) if usage is not None else _estimate(history, turn)
-        return turn.model_copy(update={"usage": counted})
+        return ModelTurn(text=clean("".join(said)), tool_calls=calls.whole(), usage=meter.bill())
 
 
 class _CallPieces:
@@ -54,21 +55,35 @@ class _CallPieces:
         self._calls: list[dict[str, str]] = []
         self._by_index: dict[int | None, dict[str, str]] = {}
 
-    def add(self, piece: Any) -> None:  # noqa: ANN401 - the SDK's type, and it is imported late
+    def add(self, piece: Any) -> str:  # noqa: ANN401 - the SDK's type, and it is imported late
+        """Put a piece in its place; gives back what it said."""
         call = self._by_index.get(piece.index)
         if call is None or (piece.id and piece.id != call["id"]):
             call = {"id": piece.id or f"call_{uuid.uuid4().hex[:12]}", "name": "", "arguments": ""}
             self._by_index[piece.index] = call
             self._calls.append(call)
-        if piece.function is not None:
-            call["name"] += piece.function.name or ""
-            call["arguments"] += piece.function.arguments or ""
+        name = (piece.function.name or "") if piece.function is not None else ""
+        arguments = (piece.function.arguments or "") if piece.function is not None else ""
+        call["name"] += name
+        call["arguments"] += arguments
+        return name + arguments
 
     def whole(self) -> list[ToolCall]:
         return [
             ToolCall(id=call["id"], name=clean(call["name"]), arguments=clean(call["arguments"]))
             for call in self._calls
         ]
+
+
+def _to_messages(history: Sequence[Message]) -> list[dict[str, Any]]:
+    """The history on this wire. Two user messages in a row become one: some chat templates insist on turns."""
+    messages: list[dict[str, Any]] = []
+    for message in history:
+        if isinstance(message, UserMessage) and messages and messages[-1]["role"] == "user":
+            messages[-1]["content"] += f"\n\n{message.text}"
+        else:
+            messages.append(_to_chat(message))
+    return messages
 
 
 def _to_chat(message: Message) -> dict[str, Any]:
@@ -103,7 +118,3 @@ def _chat_usage(usage: Any) -> Usage:  # noqa: ANN401 - the SDK's type, in whole
         output=count(usage, "completion_tokens"),
         reasoning=count(usage, "completion_tokens_details", "reasoning_tokens"),
     )
-
-
-def _estimate(history: Sequence[Message], turn: ModelTurn) -> Usage:
-    return Usage(input=estimate_tokens(history), output=estimate_tokens([turn]))

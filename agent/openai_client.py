@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from agent.messages import Message, ModelTurn, ToolSpec
+from agent.meter import Meter
 from agent.model import ModelError
 from agent.openai_retry import Retry, with_retries
 
 if TYPE_CHECKING:
     from openai import OpenAI
 
-Effort = Literal["minimal", "low", "medium", "high", "xhigh"]
+Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
 
 CONNECT_SECONDS = 15.0
 IDLE_SECONDS = 300.0
@@ -51,12 +52,13 @@ class OpenAIBase:
         """The next turn.
 
         Raises:
+            ContextOverflow: the history is longer than the model can read.
             ModelError: the endpoint refuses, or stayed unreachable for as long as we wait.
         """
-        return with_retries(lambda: self.ask(history, tools), self._retry)
+        return with_retries(lambda meter: self.ask(history, tools, meter), self._retry)
 
-    def ask(self, history: Sequence[Message], tools: Sequence[ToolSpec]) -> ModelTurn:
-        """Ask once. Raises what the SDK raises, or StreamFailed."""
+    def ask(self, history: Sequence[Message], tools: Sequence[ToolSpec], meter: Meter) -> ModelTurn:
+        """Ask once, telling the meter what is sent and heard. Raises what the SDK raises, or StreamFailed."""
         raise NotImplementedError
 
 

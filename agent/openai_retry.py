@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import random
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,12 +13,24 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 from agent.messages import ModelTurn, Usage
-from agent.model import ModelError
+from agent.meter import Meter
+from agent.model import ContextOverflow, ModelError
 
 _RETRYABLE_STATUS = frozenset({408, 409, 429})
 # These come with a status or at a moment that looks passing, and are not.
 _FINAL_CODES = frozenset(
     {"insufficient_quota", "context_length_exceeded", "invalid_prompt", "invalid_api_key", "model_not_found"}
+)
+# How servers say that a request is too long: OpenAI and vLLM, llama.cpp, SGLang, OpenRouter and others.
+_OVERFLOW_CODES = frozenset({"context_length_exceeded", "exceed_context_size_error", "context_window_exceeded"})
+_OVERFLOW_WORDS = re.compile(
+    r"context[ _-]?(?:length|window|size)|maximum context|(?:prompt|input|request) (?:is )?too long",
+    re.IGNORECASE,
+)
+_WINDOW = re.compile(
+    r"(?:maximum (?:context|input) length (?:is|of)|context[ _-]?(?:length|window|size)(?: (?:is|of))?)\D{0,3}(\d{3,})"
+    r"|> ?(\d{3,})(?: tokens)? maximum",
+    re.IGNORECASE,
 )
 
 
@@ -41,21 +54,24 @@ class StreamFailed(Exception):
 
     Attributes:
         code: the provider's word for it, if it gave one.
-        usage: what was billed nevertheless.
     """
 
-    def __init__(self, message: str, code: str | None = None, usage: Usage | None = None) -> None:
+    def __init__(self, message: str, code: str | None = None) -> None:
         super().__init__(message)
         self.code = code
-        self.usage = usage or Usage()
 
 
-def with_retries(attempt: Callable[[], ModelTurn], retry: Retry) -> ModelTurn:
+def with_retries(attempt: Callable[[Meter], ModelTurn], retry: Retry) -> ModelTurn:
     """Call until there is a turn.
 
     What failed tries were billed is added to the turn's usage, so that the ledger misses nothing.
 
+    Args:
+        attempt: one try, which tells the meter what it sends and hears.
+        retry: how patient to be.
+
     Raises:
+        ContextOverflow: the request is too long for the model.
         ModelError: the failure is not one that passes, or waiting longer is not allowed.
     """
     passing = _passing_errors()
@@ -64,11 +80,14 @@ def with_retries(attempt: Callable[[], ModelTurn], retry: Retry) -> ModelTurn:
     pause = retry.first
     while True:
         start = time.monotonic()
+        meter = Meter()
         try:
-            turn = attempt()
+            turn = attempt(meter)
             return turn.model_copy(update={"usage": turn.usage + billed})
         except passing as error:
-            billed += getattr(error, "usage", Usage())
+            billed += meter.bill()
+            if _overflows(error):
+                raise ContextOverflow(_say(error), window=_window(error), usage=billed) from error
             if not _passes(error):
                 raise ModelError(_say(error), retryable=False, usage=billed) from error
             if _timed_out(error):
@@ -96,6 +115,20 @@ def _passing_errors() -> tuple[type[Exception], ...]:
         except ImportError:
             continue
     return (openai.APIError, StreamFailed, json.JSONDecodeError, *transports)
+
+
+def _overflows(error: Exception) -> bool:
+    """Whether the request was too long. Many servers say so only in words, with a status that means any mistake."""
+    if _OVERFLOW_CODES & {str(getattr(error, "code", None)), str(getattr(error, "type", None))}:
+        return True
+    refused = getattr(error, "status_code", None) in (400, 413, 422)
+    return refused and _OVERFLOW_WORDS.search(str(error)) is not None
+
+
+def _window(error: Exception) -> int | None:
+    """How long a request may be, where the server's words hold the number."""
+    found = _WINDOW.search(str(error))
+    return int(found.group(1) or found.group(2)) if found else None
 
 
 def _passes(error: Exception) -> bool:

@@ -216,6 +216,15 @@ def plan_of(call: ToolCall) -> list[PlanStep] | None:
     return arguments.steps if isinstance(arguments, UpdatePlanArguments) else None
 
 
+def shell_command(call: ToolCall) -> str:
+    """The command of a `shell` call; empty for other calls and for one that does not parse."""
+    try:
+        arguments = _arguments_of(call)
+    except _BadCall:
+        return ""
+    return arguments.command if isinstance(arguments, ShellArguments) else ""
+
+
 def _arguments_of(call: ToolCall) -> _Arguments:
     model = _ARGUMENTS.get(call.name)
     if model is None:

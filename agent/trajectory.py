@@ -60,6 +60,26 @@ class ToolEnded(_Entry):
     result: ToolResult
 
 
+class ContextCompacted(_Entry):
+    """Room was made in what the model sees; the record, this file, stays whole.
+
+    `how`: old tool `outputs` were dropped; or whole old turns were replaced by a `summary` that the model wrote
+    (`turn`, billed like any other); or, where there was no summary (`error` says why), whole old `turns` were
+    dropped. `note` is what stands in their place. Sizes are estimates, in tokens.
+    """
+
+    event: Literal["compaction"] = "compaction"
+    step: int
+    seconds: float
+    how: Literal["outputs", "summary", "turns"]
+    tokens_before: int
+    tokens_after: int
+    limit: int
+    note: str
+    turn: ModelTurn | None = None
+    error: str | None = None
+
+
 class LimitReached(_Entry):
     """A limit ended the attempt."""
 
@@ -82,7 +102,7 @@ class Ended(_Entry):
     seconds: float
 
 
-TrajectoryEvent = Prompted | TurnTaken | ToolStarted | ToolEnded | LimitReached | Ended
+TrajectoryEvent = Prompted | TurnTaken | ToolStarted | ToolEnded | ContextCompacted | LimitReached | Ended
 _Adapter: TypeAdapter[TrajectoryEvent] = TypeAdapter(Annotated[TrajectoryEvent, Field(discriminator="event")])
 
 

@@ -68,12 +68,16 @@ class Device(Record):
 
 
 class Tokens(Record):
-    """Model tokens, as the provider billed them."""
+    """Model tokens, as the provider billed them.
+
+    `estimated` of `input` and `output` together are our own estimate: the provider never said what it bills.
+    """
 
     input: int = 0
     cached: int = 0
     output: int = 0
     reasoning: int = 0
+    estimated: int = 0
 
 
 class Cost(Record):

@@ -24,15 +24,20 @@ def _budget(
 
 
 def _exceeded(budget: Budget, input_tokens: int = 0) -> LimitExceeded:
-    with pytest.raises(LimitExceeded) as caught:
-        budget.reserve_turn(input_tokens)
+    with pytest.raises(LimitExceeded) as caught, budget.call(input_tokens):
+        pytest.fail("the call should not be made")
     return caught.value
+
+
+def _bill(budget: Budget, usage: Usage | None = None, input_tokens: int = 0) -> None:
+    with budget.call(input_tokens) as call:
+        call.settle(usage or Usage())
 
 
 def test_steps_end_before_the_one_too_many() -> None:
     budget, _ = _budget(steps=2)
-    budget.reserve_turn()
-    budget.reserve_turn()
+    _bill(budget)
+    _bill(budget)
     error = _exceeded(budget)
     assert (error.kind, error.value, error.limit) == ("steps", 2, 2)
     assert budget.steps == 2
@@ -41,7 +46,7 @@ def test_steps_end_before_the_one_too_many() -> None:
 def test_seconds_end_at_the_limit() -> None:
     budget, clock = _budget(seconds=60)
     clock.now += 59.9
-    budget.reserve_turn()
+    _bill(budget)
     assert budget.seconds_left == pytest.approx(0.1)
     clock.now += 1
     assert _exceeded(budget).kind == "seconds"
@@ -50,9 +55,9 @@ def test_seconds_end_at_the_limit() -> None:
 
 def test_tokens_count_what_is_about_to_be_sent() -> None:
     budget, _ = _budget(tokens=1000)
-    budget.charge_turn(Usage(input=500, cached=400, output=300, reasoning=200))
+    _bill(budget, Usage(input=500, cached=400, output=300, reasoning=200))
     assert budget.tokens == 800
-    budget.reserve_turn(200)
+    _bill(budget, input_tokens=200)
     assert _exceeded(budget, 201).kind == "tokens"
 
 
@@ -62,28 +67,48 @@ def test_cached_and_reasoning_tokens_are_billed_once() -> None:
 
 
 def test_dollars_end_it_where_the_price_is_known() -> None:
-    budget, _ = _budget(usd=1.0, tokens=10**9, prices=PRICES)
-    budget.charge_turn(Usage(output=99_000))
+    budget, _ = _budget(steps=9, usd=1.0, tokens=10**9, prices=PRICES)
+    _bill(budget, Usage(output=99_000))
     assert budget.usd == pytest.approx(0.99)
-    budget.reserve_turn(10_000)
+    _bill(budget, input_tokens=10_000)
     assert _exceeded(budget, 30_000).kind == "usd"
-    budget.charge_turn(Usage(output=2_000))
+    _bill(budget, Usage(output=2_000))
     assert _exceeded(budget).kind == "usd"
 
 
 def test_an_unknown_price_is_not_zero_dollars() -> None:
     budget, _ = _budget(tokens=10**9)
     assert budget.usd == 0
-    budget.charge_turn(Usage(output=1))
+    _bill(budget, Usage(output=1))
     assert budget.usd is None
-    budget.reserve_turn(10**6)
+    _bill(budget, input_tokens=10**6)
 
 
 def test_remaining_says_what_is_left() -> None:
     budget, clock = _budget(usd=5, tokens=2_000_000, prices=PRICES)
-    budget.reserve_turn()
-    budget.charge_turn(Usage(input=500_000))
+    _bill(budget, Usage(input=500_000))
     clock.now += 12.4
     assert budget.remaining() == "2 steps, 48 s, 1,500,000 tokens, $4.00"
     assert "$" not in _budget()[0].remaining()
     assert "$" not in _budget(usd=None, prices=PRICES)[0].remaining()
+
+
+def test_a_call_that_never_ended_is_billed_what_was_reserved_and_marked() -> None:
+    budget, _ = _budget(prices=PRICES)
+    with pytest.raises(KeyboardInterrupt), budget.call(500):
+        raise KeyboardInterrupt
+    assert budget.usage == Usage(input=500, estimated=500)
+    assert budget.usd == pytest.approx(500 * 2 / 1e6)
+
+
+def test_every_call_is_priced_by_itself() -> None:
+    class Steps:
+        """Twice the price for long requests."""
+
+        def usd(self, usage: Usage) -> float:
+            return usage.input * (2.0 if usage.input > 100 else 1.0)
+
+    budget = Budget(Limits(9, 60, None, 10**6), Steps())
+    for size in (100, 101):
+        _bill(budget, Usage(input=size))
+    assert budget.usd == 100 + 202

@@ -4,6 +4,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,18 @@ from agent_parts import FolderBench, recording, turn, update
 from agent.budget import Limits, Prices
 from agent.loop import AgentOutcome, run_agent
 from agent.messages import Message, ModelTurn, ToolCall, ToolResult, ToolSpec, Usage, UserMessage
-from agent.model import Model, ModelError
-from agent.trajectory import Ended, LimitReached, Prompted, ToolEnded, ToolStarted, Trajectory, read_trajectory
+from agent.model import ContextOverflow, Model, ModelError
+from agent.tokens import estimate_tokens, tool_tokens
+from agent.trajectory import (
+    ContextCompacted,
+    Ended,
+    LimitReached,
+    Prompted,
+    ToolEnded,
+    ToolStarted,
+    Trajectory,
+    read_trajectory,
+)
 
 LIMITS = Limits(steps=20, seconds=60, usd=None, tokens=100_000)
 
@@ -188,10 +199,13 @@ def test_a_long_session_is_shown_short_with_a_ledger_and_recorded_whole(bench: F
     limits = Limits(steps=99, seconds=60, usd=None, tokens=10**9)
     assert _run(model, bench, path, limits, context_tokens=12_000).ended == "submitted"
     shown = model.shown[-1]
-    assert any(isinstance(message, ToolResult) and "dropped to make room" in message.output for message in shown)
-    last = shown[-1]
-    assert isinstance(last, UserMessage)
-    assert "measure: 1.25x" in last.text
+    assert any(isinstance(message, ToolResult) and "characters dropped;" in message.output for message in shown)
+    note = shown[1]
+    assert isinstance(note, UserMessage)
+    assert "Best measured so far: 1.25x [1.20, 1.30]" in note.text
+    room = [event for event in read_trajectory(path) if isinstance(event, ContextCompacted)]
+    assert {event.how for event in room} == {"outputs"}
+    assert all(event.tokens_after < event.tokens_before for event in room)
     recorded = [event for event in read_trajectory(path) if isinstance(event, ToolEnded)]
     assert sum("500" in event.result.output for event in recorded) == 30
 
@@ -208,6 +222,99 @@ def test_a_step_costs_little_and_a_long_session_stays_so(bench: FolderBench, pat
     )
     assert outcome.ended == "submitted"
     assert (time.monotonic() - start) / 201 < 0.02
+
+
+class Forgetful:
+    """A model that writes long turns, reads long outputs and summarises when asked. Counts what it is sent."""
+
+    name = "forgetful"
+
+    def __init__(self, steps: int, summary: ModelTurn | Exception) -> None:
+        self.left = steps
+        self.summary = summary
+        self.sizes: list[int] = []
+        self.views: list[list[Message]] = []
+        self.summaries = 0
+
+    def complete(self, history: Sequence[Message], tools: Sequence[ToolSpec]) -> ModelTurn:
+        self.sizes.append(estimate_tokens(history) + tool_tokens(tools))
+        last = history[-1]
+        if isinstance(last, UserMessage) and "Do not call a tool now" in last.text:
+            self.summaries += 1
+            if isinstance(self.summary, Exception):
+                raise self.summary
+            return self.summary
+        self.views.append(list(history))
+        self.left -= 1
+        if self.left == 0:
+            return SUBMIT
+        name, arguments = ("measure", "{}") if self.left % 10 == 0 else ("shell", '{"command": "seq 1 300"}')
+        turn = _call(name, arguments, Usage(input=100, output=400))
+        call = turn.tool_calls[0].model_copy(update={"id": f"c{self.left}"})
+        return turn.model_copy(update={"text": "Thinking. " * 150, "tool_calls": [call]})
+
+
+MANY = Limits(steps=999, seconds=300, usd=None, tokens=10**9)
+
+
+@pytest.mark.parametrize(
+    "summary",
+    [
+        ModelTurn(text="I found that the loop is slow. " * 2000, usage=Usage(input=7, output=3)),
+        ModelError("no", retryable=False, usage=Usage(input=7, output=3)),
+        ModelTurn(usage=Usage(input=7, output=3)),
+    ],
+    ids=["a summary far too long", "no summary", "an empty summary"],
+)
+def test_200_steps_in_a_small_context_get_somewhere(
+    bench: FolderBench, path: Path, summary: ModelTurn | ModelError
+) -> None:
+    reports = iter(range(100, 1000))
+    bench.measure_report = lambda: f"Mean: {next(reports) / 100:.2f}x [1.00, 9.99]"
+    model = Forgetful(200, summary)
+    outcome = _run(model, bench, path, MANY, context_tokens=8_000)
+    assert (outcome.ended, len(model.views)) == ("submitted", 200)
+    assert max(model.sizes) <= 8_000
+    room = [event for event in read_trajectory(path) if isinstance(event, ContextCompacted)]
+    good = isinstance(summary, ModelTurn) and bool(summary.text)
+    assert {event.how for event in room} <= {"outputs", "summary" if good else "turns"}
+    assert sum(event.how != "outputs" for event in room) == model.summaries > 0
+    # No spiral: between two rounds there are always a few steps of work, and nothing measured is forgotten.
+    steps = [event.step for event in room]
+    assert min(after - before for before, after in pairwise(steps)) >= 3
+    assert "1.18x" in room[-1].note
+    assert ("the loop is slow" in room[-1].note) is good
+    assert outcome.steps == 200 + model.summaries
+    assert outcome.usage == Usage(input=199 * 100 + 7 * model.summaries, output=199 * 400 + 3 * model.summaries)
+    for view in model.views:
+        asked = [call.id for message in view if isinstance(message, ModelTurn) for call in message.tool_calls]
+        answered = [message.call_id for message in view if isinstance(message, ToolResult)]
+        assert asked == answered
+
+
+def test_a_request_that_is_too_long_is_made_shorter_and_asked_once_more(bench: FolderBench, path: Path) -> None:
+    long = [_call("shell", '{"command": "seq 1 2000"}')] * 8
+    model = Scripted(*long, ContextOverflow("too long", window=12_000), ModelTurn(text="summary"), SUBMIT)
+    assert _run(model, bench, path, MANY).ended == "submitted"
+    refused, asked, taken = (estimate_tokens(shown) for shown in model.shown[-3:])
+    assert taken < asked <= 0.8 * 12_000 < refused
+    [room] = [event for event in read_trajectory(path) if isinstance(event, ContextCompacted)]
+    assert (room.how, room.limit) == ("summary", 9_600)
+
+
+def test_a_model_that_refuses_the_short_request_too_ends_it(bench: FolderBench, path: Path) -> None:
+    refusal = ContextOverflow("too long", usage=Usage(input=1))
+    long = [_call("shell", '{"command": "seq 1 4000"}')] * 8
+    model = Scripted(*long, refusal, refusal, refusal)
+    outcome = _run(model, bench, path, MANY)
+    assert (outcome.ended, outcome.retryable) == ("model_error", False)
+    assert "too long" in outcome.detail
+
+
+def test_a_context_too_small_for_the_prompt_is_said(bench: FolderBench, path: Path) -> None:
+    outcome = _run(Scripted(), bench, path, MANY, context_tokens=1_000)
+    assert outcome.ended == "model_error"
+    assert "--context" in outcome.detail
 
 
 def test_importing_the_loop_imports_nothing_heavy() -> None:

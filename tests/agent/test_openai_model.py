@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from agent_parts import FolderBench, update
 from openai_server import (
+    CHAT_USAGE,
     REASONING,
     Reply,
     Server,
@@ -27,7 +28,7 @@ from openai_server import (
 from agent.budget import Limits
 from agent.loop import run_agent
 from agent.messages import Message, ModelTurn, ToolCall, ToolResult, Usage, UserMessage
-from agent.model import Model, ModelError
+from agent.model import ContextOverflow, Model, ModelError
 from agent.openai_model import OpenAIChatModel, OpenAIResponsesModel, list_models, new_model
 from agent.openai_retry import Retry
 from agent.tools import tool_specs
@@ -129,10 +130,19 @@ def test_a_failed_response_that_cannot_pass_is_final(serve: Serve) -> None:
     failure = {"error": {"code": "context_length_exceeded", "message": "too long"}}
     server = serve(responses(end="failed", **failure), responses(message("never asked for")))
     failed = _fails(_responses(server))
+    assert isinstance(failed, ContextOverflow)
     assert not failed.retryable
     assert "too long" in str(failed)
     assert failed.usage == BILLED
     assert len(server.requests) == 1
+
+
+def test_a_model_that_does_not_reason_is_not_asked_for_its_reasoning_again(serve: Serve) -> None:
+    refusal = error(400, "Encrypted content is not supported with this model.")
+    server = serve(refusal, responses(message("ok")), responses(message("ok")))
+    model = _responses(server)
+    assert [model.complete(PROMPT, []).text for _ in range(2)] == ["ok", "ok"]
+    assert ["include" in request.body for request in server.requests] == [True, False, False]
 
 
 def test_an_error_event_in_the_stream_is_tried_again(serve: Serve) -> None:
@@ -198,11 +208,19 @@ def test_chat_never_sends_back_arguments_a_server_cannot_parse(serve: Serve) -> 
     assert json.loads(sent) == {"unparsable": '{"command": "l'}
 
 
+def test_chat_sends_no_two_user_messages_in_a_row(serve: Serve) -> None:
+    server = serve(chat(delta(content="ok")))
+    _chat(server).complete([UserMessage(text="one"), UserMessage(text="two"), ModelTurn(text="hm")], [])
+    assert [message["role"] for message in server.requests[0].body["messages"]] == ["user", "assistant"]
+    assert server.requests[0].body["messages"][0]["content"] == "one\n\ntwo"
+
+
 def test_chat_without_usage_is_charged_by_an_estimate(serve: Serve) -> None:
     server = serve(chat(delta(content="word " * 100), usage=False))
     usage = _chat(server).complete([UserMessage(text="x" * 4000)], []).usage
     assert usage.input == pytest.approx(1000, rel=0.1)
     assert usage.output == pytest.approx(125, rel=0.1)
+    assert usage.estimated == usage.input + usage.output
 
 
 # What goes wrong on both
@@ -250,10 +268,55 @@ def test_a_dropped_stream_is_tried_again_and_nothing_of_it_is_kept(serve: Serve,
 
 
 @WIRES
+def test_a_dropped_stream_is_billed_by_an_estimate_marked_as_such(serve: Serve, make: Make, good: Reply) -> None:
+    half = (
+        responses(message("x" * 400), cut=True)
+        if make is _responses
+        else stream([delta(content="x" * 400)], named=False, cut=True)
+    )
+    usage = make(serve(half, half, good)).complete([UserMessage(text="y" * 4000)], []).usage
+    assert usage.estimated == 2 * (1008 + 100)
+    assert usage.input + usage.output - usage.estimated == BILLED.input + BILLED.output
+    assert usage.reasoning == BILLED.reasoning
+
+
+@WIRES
+def test_a_refusal_before_the_answer_costs_nothing(serve: Serve, make: Make, good: Reply) -> None:
+    assert make(serve(error(500), error(429), good)).complete(PROMPT, []).usage == BILLED
+
+
+def test_chat_usage_reported_before_the_stream_breaks_is_believed(serve: Serve) -> None:
+    half = stream([delta(content="half"), CHAT_USAGE], named=False, cut=True)
+    assert _chat(serve(half, chat(delta(content="ok")))).complete(PROMPT, []).usage == BILLED + BILLED
+
+
+@WIRES
+@pytest.mark.parametrize(
+    ("refusal", "window"),
+    [
+        (error(400, "Your input exceeds the context window of this model.", "context_length_exceeded"), None),
+        (error(400, "This model's maximum context length is 8192 tokens. However, you requested 9001."), 8192),
+        (error(400, "the request (9001 tokens) exceeds the available context size (4096 tokens)"), 4096),
+        (error(400, "The input (9001 tokens) is longer than the model's context length (8192 tokens)."), 8192),
+        (error(413, "prompt is too long: 210000 tokens > 200000 maximum"), 200_000),
+    ],
+    ids=["OpenAI", "vLLM", "llama.cpp", "SGLang", "a gateway"],
+)
+def test_a_request_that_is_too_long_has_a_name_of_its_own(
+    serve: Serve, make: Make, good: Reply, refusal: Reply, window: int | None
+) -> None:
+    server = serve(refusal, good)
+    failed = _fails(make(server))
+    assert isinstance(failed, ContextOverflow)
+    assert failed.window == window
+    assert len(server.requests) == 1
+
+
+@WIRES
 @pytest.mark.parametrize(
     "bad",
     [
-        error(400, "too long", "context_length_exceeded"),
+        error(400, "no such parameter"),
         error(401, "wrong key"),
         error(404, "no such model", "model_not_found"),
         error(429, "pay first", "insufficient_quota"),
