@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import threading
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -24,7 +26,7 @@ def _now() -> str:
 class _Entry(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    at: str = Field(default_factory=_now, description="When, ISO 8601 in UTC.")
+    at: str = Field(default_factory=_now, description="When, ISO 8601 in UTC; empty where a recording does not say.")
 
 
 class Prompted(_Entry):
@@ -139,11 +141,24 @@ class Trajectory:
         self._file.close()
 
 
+@dataclass
+class ReadBack:
+    """What could be read of a trajectory, and what could not.
+
+    Attributes:
+        events: those that this version knows, in order.
+        problems: one sentence for each line that was left out; names file and line.
+    """
+
+    events: list[TrajectoryEvent] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+
 def read_trajectory(path: Path) -> Iterator[TrajectoryEvent]:
     """The events of a trajectory. A last line that was being written when the process died is left out.
 
     Raises:
-        TrajectoryError: any other line is not an event.
+        TrajectoryError: any other line is not an event; says whether a newer version seems to have written it.
     """
     with path.open("rb") as file:
         for number, line in enumerate(file, 1):
@@ -152,7 +167,48 @@ def read_trajectory(path: Path) -> Iterator[TrajectoryEvent]:
             try:
                 yield _Adapter.validate_json(line)
             except ValidationError as error:
-                raise TrajectoryError(f"{path}:{number}: not an event of a trajectory.\n{error}") from error
+                raise TrajectoryError(_explain(path, number, line, error)) from error
+
+
+def read_back(path: Path) -> ReadBack:
+    """All that can be read of a trajectory, for looking at it: a line that makes no sense hides no other.
+
+    Raises:
+        TrajectoryError: the file cannot be read at all.
+    """
+    found = ReadBack()
+    try:
+        with path.open("rb") as file:
+            for number, line in enumerate(file, 1):
+                try:
+                    found.events.append(_Adapter.validate_json(line))
+                except ValidationError as error:
+                    found.problems.append(_explain(path, number, line, error))
+    except OSError as error:
+        raise TrajectoryError(f"{path}: cannot be read ({error.strerror}).") from error
+    return found
+
+
+def _explain(path: Path, number: int, line: bytes, error: ValidationError) -> str:
+    """Why a line is no event of this version: torn, damaged, or of a kind or with a field that is not known here."""
+    where = f"{path}:{number}:"
+    if not line.endswith(b"\n"):
+        return f"{where} the line was never finished: the process died while it wrote it."
+    try:
+        content = json.loads(line)
+    except (ValueError, RecursionError):
+        return f"{where} not an event of a trajectory, and not JSON: the file is damaged there."
+    if not isinstance(content, dict) or "event" not in content:
+        return f"{where} not an event of a trajectory: it has no `event`."
+    kind = content["event"]
+    if any(problem["type"] == "union_tag_invalid" for problem in error.errors(include_url=False)):
+        return (
+            f"{where} not an event that this version knows: {kind!r}. A newer version of harness may have written it."
+        )
+    first = error.errors(include_url=False, include_input=False)[0]
+    place = ".".join(str(part) for part in first["loc"][1:])
+    newer = " A newer version of harness may have written it." if first["type"] == "extra_forbidden" else ""
+    return f"{where} not an event of a trajectory: {kind!r}, {place}: {first['msg']}.{newer}"
 
 
 def _cut_torn_line(path: Path) -> None:

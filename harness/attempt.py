@@ -18,6 +18,7 @@ from harness.events import AgentStep, AttemptFinished, AttemptStarted, Emit, Pha
 from harness.git import Repository
 from harness.journal import strict_json
 from harness.patch import SCRATCH, take_diff
+from harness.replay_agent import ReplayAgent
 from harness.sandbox import current_sandbox
 from harness.store import AttemptFolder, RunFolder, write_atomic
 from harness.timing.measurement import Progress
@@ -168,6 +169,7 @@ def to_verdict(setup: Setup, name: str, judgement: Judgement, outcome: AgentOutc
         cost=cost,
         harness_version=__version__,
         finished_at=now(),
+        origin=setup.agent.origin if isinstance(setup.agent, ReplayAgent) else None,
     )
 
 

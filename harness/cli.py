@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 CODE_FASTER = "Make code faster"
 LOOK = "Look at results"
+RECORDED = "Recorded sessions"
 INTERRUPTED = 130
 
 
@@ -304,6 +305,27 @@ def show(
         _print_json(shown.as_json(diff=diff))
     else:
         _print(shown.render(diff=diff))
+
+
+@app.command("import", rich_help_panel=RECORDED)
+def import_(
+    transcript: Annotated[
+        Path, typer.Argument(metavar="TRANSCRIPT", help="What Codex printed or kept, or a trajectory.jsonl.")
+    ],
+    task: Annotated[
+        str | None, typer.Option("--task", help="The task it worked on: the patch is held against its target.")
+    ] = None,
+    out: Out = Path("runs"),
+    json: Json = False,
+) -> None:
+    """Bring in a session recorded elsewhere: shown like an attempt, its patch kept, nothing judged."""
+    from harness.import_session import import_session  # noqa: PLC0415
+
+    imported = import_session(transcript, task, out)
+    if json:
+        _print_json(imported.as_json())
+    else:
+        _print(imported.render())
 
 
 @app.command(rich_help_panel=LOOK)

@@ -13,6 +13,7 @@ The method, in full:
   intervals are a stricter demand than a 5 % test of the difference: a tie means "cannot tell", not "equal".
 - Placebos (patches that change nothing, judged blind among the others) are never ranked. The share of them that
   came out faster is the rate of false wins, with Wilson's interval; it is printed beneath each board.
+- A session brought in from elsewhere (`harness import`) was never judged and is on no board.
 - The task's reference patch is a row of its own beneath the ranked ones, without a rank.
 """
 
@@ -107,7 +108,7 @@ class Board(Record):
 def leaderboard(verdicts: Iterable[Verdict]) -> list[Board]:
     """Fold verdicts of any set of runs into boards, sorted by task and device."""
     groups: dict[tuple[str, str], dict[tuple[str, str | None], list[Verdict]]] = defaultdict(lambda: defaultdict(list))
-    all_verdicts = list(verdicts)
+    all_verdicts = [verdict for verdict in verdicts if verdict.was_judged]
     devices = _device_of_run(all_verdicts)
     for verdict in all_verdicts:
         device = verdict.device.name if verdict.device else devices.get(verdict.run, UNKNOWN_DEVICE)

@@ -154,6 +154,12 @@ def matches(path: str, globs: list[str]) -> bool:
     return bool(globmatch(path, globs, flags=GLOBSTAR | DOTGLOB))
 
 
+def is_leftover(path: str) -> bool:
+    """Whether a path is of the kind that running and testing leave behind, and so never part of a patch."""
+    parts = path.split("/")
+    return any(globmatch(part, list(_LEFTOVERS), flags=DOTGLOB) for part in parts)
+
+
 def _some(names: list[str]) -> str:
     """At most five names, and how many more there are."""
     shown = ", ".join(names[:5])

@@ -45,6 +45,9 @@ def headline(verdict: Verdict) -> Text:
     """One line: attempt, status, interval, cause."""
     line = safe(verdict.attempt or verdict.task)
     line.append("  ")
+    if not verdict.was_judged:
+        line.append("not judged", "cyan")
+        return line
     line.append(verdict.status.replace("_", " "), STYLES[verdict.status])
     if verdict.speedup:
         line.append(f"  {interval_text(verdict.speedup)}")
@@ -177,6 +180,8 @@ def verdict_parts(verdict: Verdict) -> list[RenderableType]:
         parts.append(safe(f"patch    +{patch.insertions} -{patch.deletions} in {files} (sha256 {patch.sha256[:12]})"))
     if verdict.device:
         parts.append(safe(f"device   {verdict.device.name} ({verdict.device.kind}), sandbox {verdict.sandbox}"))
+    if verdict.origin:
+        parts.append(safe(f"origin   {verdict.origin}"))
     parts.append(safe(f"base     {verdict.base_commit[:12]}"))
     parts.append(safe(f"cost     {cost_text(verdict.cost)}"))
     return parts
@@ -247,8 +252,8 @@ class RunLine:
 
     @property
     def judged(self) -> list[Verdict]:
-        """The verdicts on the agent's attempts, placebos and the reference patch left out."""
-        return [verdict for verdict in self.state.verdicts if not verdict.is_control]
+        """The verdicts on the agent's attempts; placebos, the reference patch and imported sessions left out."""
+        return [verdict for verdict in self.state.verdicts if verdict.was_judged and not verdict.is_control]
 
 
 def load_run_line(folder: RunFolder) -> RunLine:
@@ -257,6 +262,8 @@ def load_run_line(folder: RunFolder) -> RunLine:
         state = fold(read_events(folder.journal))
     except HarnessError:
         return RunLine(folder, RunState(), "damaged")
+    if state.verdicts and not any(verdict.was_judged for verdict in state.verdicts):
+        return RunLine(folder, state, "imported")
     if state.finished:
         return RunLine(folder, state, "interrupted" if state.interrupted else "failed" if state.error else "finished")
     return RunLine(folder, state, "running" if is_being_written(folder.journal) else "killed")

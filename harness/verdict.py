@@ -12,6 +12,8 @@ Severity = Literal["review", "reject"]
 # Agents that are there to check the harness or to compare with, and compete with nobody.
 PLACEBO = "placebo"
 REFERENCE = "reference"
+# The cause of a verdict that stands for no judgement: a session brought in from elsewhere (`harness import`).
+NOT_JUDGED = "not_judged"
 
 
 class Record(BaseModel):
@@ -144,7 +146,8 @@ class Verdict(Record):
     """The judgement of one patch. `speedup` is base time / patched time over all workloads (geometric mean).
 
     `incorrect`, `rejected` and `build_failed` count as 1.0x in any mean over attempts; `infra_failed` is
-    not counted. `speedup` is None where nothing was timed.
+    not counted. `speedup` is None where nothing was timed. `origin` says where a session came from that was
+    replayed or imported; None for one that happened here.
     """
 
     run: str | None
@@ -166,6 +169,12 @@ class Verdict(Record):
     cost: Cost = Field(default_factory=Cost)
     harness_version: str
     finished_at: str
+    origin: str | None = None
+
+    @property
+    def was_judged(self) -> bool:
+        """False for a session that was brought in from elsewhere: it is shown, and counts on no board."""
+        return self.cause != NOT_JUDGED
 
     @property
     def is_control(self) -> bool:

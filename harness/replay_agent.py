@@ -1,0 +1,47 @@
+"""The agent that plays a recorded session: the loop, with a model that repeats what was said."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from agent.budget import Limits
+from agent.loop import AgentOutcome
+from agent.model import RecordedHeader, RecordedModel, RecordedTurn
+from agent.workbench import Workbench
+from harness.agents import LoopAgent, OnStep
+
+
+@dataclass
+class ReplayAgent(LoopAgent):
+    """Plays a session that some agent had; every tool call in it really happens.
+
+    Attributes:
+        origin: where the session comes from, a sentence.
+        turns: how many answers of the model it has.
+    """
+
+    origin: str = ""
+    turns: int = 0
+
+    @classmethod
+    def of(
+        cls, header: RecordedHeader, turns: Sequence[RecordedTurn], source: str, origin: str, *, forced: bool
+    ) -> ReplayAgent:
+        """An agent that plays these turns; `forced` plays on where results differ from the recorded ones."""
+        return cls(
+            name="replay",
+            model=None,
+            new_model=lambda: RecordedModel(header, turns, source, forced=forced),
+            note=origin,
+            origin=origin,
+            turns=len(turns),
+        )
+
+    def work(
+        self, workbench: Workbench, prompt: str, limits: Limits, trajectory: Path, on_step: OnStep
+    ) -> AgentOutcome:
+        """Play it to its end: a session longer than the task's limit of steps is not cut, for it costs nothing."""
+        room = replace(limits, steps=max(limits.steps, self.turns + 1), usd=None)
+        return super().work(workbench, prompt, room, trajectory, on_step)
