@@ -41,6 +41,7 @@ class AgentOutcome:
         usd: dollars; None when the price is unknown.
         seconds: wall-clock time.
         retryable: whether the model's failure may pass; only meaningful when `ended` is `model_error`.
+        tree: which tree is judged, the one it left or the best it measured; whoever judges sets it.
     """
 
     ended: Literal["submitted", "gave_up", "limit", "model_error"]
@@ -50,6 +51,7 @@ class AgentOutcome:
     usd: float | None = 0.0
     seconds: float = 0.0
     retryable: bool = False
+    tree: Literal["left", "best_measured"] = "left"
 
 
 def run_agent(

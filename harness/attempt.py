@@ -12,6 +12,7 @@ from agent.prompt import render
 from harness import __version__, worktree
 from harness.admission import now
 from harness.agents import Agent, OnStep
+from harness.best_tree import excuse, settle_tree
 from harness.errors import AgentFailed, AttemptEnded, HarnessError, InfraFailed, InfrastructureError
 from harness.evaluate import Judge, Judgement, OnPhase, OnProgress
 from harness.events import AgentStep, AttemptFinished, AttemptStarted, Emit, Phase, PhaseStarted, TimingProgress
@@ -67,9 +68,10 @@ def run_attempt(setup: Setup, name: str) -> Verdict:
         outcome = setup.agent.work(bench, prompt, _limits(setup), folder.trajectory, _on_step(setup, name))
 
         _enter(setup, name, "diff")
-        write_atomic(folder.patch, take_diff(setup.judge.base.repository, tree).text)
+        outcome = settle_tree(folder, take_diff(setup.judge.base.repository, tree), bench.best.tree, outcome)
         _require_a_working_agent(outcome)
         judgement = setup.judge.judge(folder.patch, folder, _on_phase(setup, name), _on_progress(setup, name))
+        excuse(judgement, outcome)
     except AttemptEnded as end:
         judgement = Judgement(status=end.status, cause=end.cause, message=end.message)
     except InfrastructureError as error:
@@ -148,7 +150,9 @@ def to_verdict(setup: Setup, name: str, judgement: Judgement, outcome: AgentOutc
         )
     message = judgement.message
     if outcome is not None and outcome.ended != "submitted":
-        message = f"{message} (The agent ended by itself: {outcome.ended}, {outcome.detail}.)"
+        message = f"{message} (The agent ended by itself: {outcome.ended}, {outcome.detail.rstrip('.')}.)"
+        if outcome.tree == "best_measured":
+            message += f" Judged is the best tree that it measured; the one it left is in {name}/left.diff."
     return Verdict(
         run=setup.folder.name,
         attempt=name,
@@ -164,6 +168,7 @@ def to_verdict(setup: Setup, name: str, judgement: Judgement, outcome: AgentOutc
         patch=judgement.patch,
         findings=judgement.findings,
         base_commit=setup.judge.base.repository.commit,
+        tree="left" if outcome is None else outcome.tree,
         device=setup.judge.base.machine,
         sandbox=current_sandbox().name,
         cost=cost,
@@ -174,8 +179,11 @@ def to_verdict(setup: Setup, name: str, judgement: Judgement, outcome: AgentOutc
 
 
 def _require_a_working_agent(outcome: AgentOutcome) -> None:
-    """An agent whose model failed is not judged as if it had finished; its diff is kept all the same."""
-    if outcome.ended != "model_error":
+    """An agent whose model failed is not judged as if it had finished; its diff is kept all the same.
+
+    What it had measured by then can be judged (`harness.best_tree`).
+    """
+    if outcome.ended != "model_error" or outcome.tree == "best_measured":
         return
     if outcome.retryable:
         raise InfraFailed("model_unreachable", outcome.detail)

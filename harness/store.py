@@ -53,6 +53,11 @@ class AttemptFolder:
         return self.path / "model_patch.diff"
 
     @property
+    def left_patch(self) -> Path:
+        """What the agent left in its worktree, where another tree was judged; see `harness.best_tree`."""
+        return self.path / "left.diff"
+
+    @property
     def verdict(self) -> Path:
         """The verdict as JSON."""
         return self.path / "verdict.json"

@@ -147,7 +147,8 @@ class Verdict(Record):
 
     `incorrect`, `rejected` and `build_failed` count as 1.0x in any mean over attempts; `infra_failed` is
     not counted. `speedup` is None where nothing was timed. `origin` says where a session came from that was
-    replayed or imported; None for one that happened here.
+    replayed or imported; None for one that happened here. `tree` is which tree of the agent's was judged: the one
+    it left, or, where a limit or a lost model ended it in the middle, the best it had measured.
     """
 
     run: str | None
@@ -164,6 +165,7 @@ class Verdict(Record):
     patch: PatchStats | None = None
     findings: list[Finding] = Field(default_factory=list)
     base_commit: str
+    tree: Literal["left", "best_measured"] = "left"
     device: Device | None = None
     sandbox: str
     cost: Cost = Field(default_factory=Cost)

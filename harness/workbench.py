@@ -13,6 +13,7 @@ from pathlib import Path
 
 from agent.workbench import CommandResult, Report
 from harness.admission import Base, explain, job_for
+from harness.best_tree import BestTree
 from harness.build import build
 from harness.correctness import run_tests
 from harness.errors import BuildFailed, InfrastructureError
@@ -45,7 +46,7 @@ class WorktreeBench:
         self._scratch = scratch
         # Advisory measurements draw their own seeds: nothing learnt here helps with the judge's inputs.
         self._seeds = random.SystemRandom()
-        self.best: Measurement | None = None
+        self.best = BestTree(loaded.task.target_files)
         # Whoever serves the tools may listen; the agent itself waits for the whole.
         self.on_progress: Callable[[Progress], None] = lambda _: None
 
@@ -93,11 +94,11 @@ class WorktreeBench:
             build(self._loaded.task.build, self._root, scratch / "build", scratch / "build.log")
         except BuildFailed as error:
             return Report(f"BUILD FAILED: {error.message}", ok=False)
+        before = take_diff(self._base.repository, self._root)
         result = measure(self._job(scratch), self.on_progress)
         if not isinstance(result, Measurement):
             return Report("\n".join([*self._warnings(), f"NOT MEASURED: {explain(result)}"]), ok=False)
-        if self.best is None or result.speedup.estimate > self.best.speedup.estimate:
-            self.best = result
+        self.best.offer(before, take_diff(self._base.repository, self._root), result.speedup)
         return Report("\n".join([*self._warnings(), _table(result)]))
 
     def profile(self) -> Report:
