@@ -32,7 +32,17 @@ class Format(StrEnum):
 
     table = "table"
     markdown = "markdown"
+    csv = "csv"
     json = "json"
+    html = "html"
+
+
+class By(StrEnum):
+    """What makes a row of a leaderboard."""
+
+    both = "agent-model"
+    agent = "agent"
+    model = "model"
 
 
 class _Verbs(TyperGroup):
@@ -333,25 +343,60 @@ def leaderboard(
     runs: Annotated[list[str] | None, typer.Argument(metavar="[RUN]...", help="Only these; all by default.")] = None,
     out: Out = Path("runs"),
     form: Annotated[Format, typer.Option("--format", help="How to print it.")] = Format.table,
+    by: Annotated[By, typer.Option(help="What makes a row.")] = By.both,
+    task: Annotated[str | None, typer.Option("--task", metavar="NAME", help="Only the boards of this task.")] = None,
+    mix_devices: Annotated[bool, typer.Option("--mix-devices", help="One board over all devices.")] = False,
     json: Json = False,
 ) -> None:
     """Rank agents and models over runs, one board for each task and device."""
-    from harness import leaderboard as boards_of  # noqa: PLC0415
+    from harness import leaderboard_forms as forms  # noqa: PLC0415
+    from harness.leaderboard import By as Rows  # noqa: PLC0415
+    from harness.leaderboard import leaderboard as rank  # noqa: PLC0415
     from harness.store import find_run, find_runs, read_verdicts  # noqa: PLC0415
 
     folders = [find_run(out, name) for name in runs] if runs else find_runs(out)
     verdicts, problems = read_verdicts({folder.name: folder for folder in folders}.values())
     for problem in problems:
         _complain(f"left out: {problem}")
-    boards = boards_of.leaderboard(verdicts)
+    wanted = [verdict for verdict in verdicts if task in (None, verdict.task)]
+    rows: dict[By, Rows] = {By.both: "agent and model", By.agent: "agent", By.model: "model"}
+    boards = rank(wanted, by=rows[by], mix=mix_devices)
     if json or form is Format.json:
-        _print_json({"boards": boards_of.boards_json(boards), "left_out": problems})
+        _print_json({"boards": forms.boards_json(boards), "left_out": problems})
     elif form is Format.markdown:
-        typer.echo(boards_of.boards_markdown(boards), nl=False)
+        typer.echo(forms.boards_markdown(boards), nl=False)
+    elif form is Format.csv:
+        typer.echo(forms.boards_csv(boards), nl=False)
+    elif form is Format.html:
+        from harness.report.board_page import boards_html  # noqa: PLC0415
+
+        typer.echo(boards_html(boards), nl=False)
     elif boards:
-        _print(*(boards_of.board_table(board) for board in boards))
+        _print(*forms.boards_rendered(boards))
     else:
         typer.echo(f"No attempts in {out} yet. Start a run with: harness run moe_align")
+
+
+@app.command(rich_help_panel=LOOK)
+def report(
+    run: Annotated[
+        str, typer.Argument(metavar="RUN", help="A run's name or folder; the newest by default.")
+    ] = "latest",
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", metavar="FILE", help="Where to: .html, .md or .json. Default: RUN.html."),
+    ] = None,
+    out: Out = Path("runs"),
+) -> None:
+    """Write a run down for people: one file of HTML that loads nothing, or Markdown, or JSON."""
+    from harness.report.build import write_report  # noqa: PLC0415
+    from harness.report.material import read_run  # noqa: PLC0415
+    from harness.store import find_run  # noqa: PLC0415
+
+    folder = find_run(out, run)
+    target = output or Path(f"{folder.name}.html")
+    size = write_report(read_run(folder), target)
+    typer.echo(f"{target}: {size / 1e6:.2f} MB")
 
 
 def main() -> None:

@@ -29,7 +29,8 @@ from harness.events import (
     TimingProgress,
 )
 from harness.journal import encode_event
-from harness.leaderboard import board_table, leaderboard
+from harness.leaderboard import leaderboard
+from harness.leaderboard_forms import board_table
 from harness.show import best_of_text, headline, patch_file, shown_path, workload_table
 from harness.store import RunFolder, find_runs, read_verdicts
 from harness.text import bar, duration_text, interval_text, printable, safe, shortened

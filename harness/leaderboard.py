@@ -8,6 +8,8 @@ The method, in full:
 - The geometric mean's interval is Student's t over the attempts' log speedups: it holds the spread between
   attempts, not the noise inside one measurement, so a single attempt has none.
 - The rate is faster attempts / counted attempts, with Wilson's score interval (Wilson, 1927).
+- pass@k, best@k and the fast_p curve are `harness.estimators`'; an attempt adds to them as it adds to the mean.
+- Dollars and tokens per success are all that was spent, failures and infra_failed too, for each faster attempt.
 - Rows are sorted by geometric mean. A row shares the rank of the row that leads its group unless the two
   intervals are disjoint; rows of a single attempt cannot be told apart from anything. Disjoint 95 %
   intervals are a stricter demand than a 5 % test of the difference: a tie means "cannot tell", not "equal".
@@ -21,34 +23,17 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
+from pydantic import Field
+
+from harness.estimators import AtK, FastP, at_k, fast_p
 from harness.intervals import Rate, geometric_interval, geometric_mean, wilson
-from harness.text import amount, interval_text, markdown_cell, safe, speedup_text
 from harness.verdict import PLACEBO, REFERENCE, Interval, Record, Verdict
 
-if TYPE_CHECKING:
-    from rich.table import Table
-
 UNKNOWN_DEVICE = "unknown device"
-HEADINGS = (
-    "#",
-    "agent",
-    "model",
-    "attempts",
-    "faster",
-    "faster rate",
-    "geo. mean",
-    "mean of correct",
-    "best",
-    "best attempt",
-    "infra",
-    "cost",
-)
-NOTE = (
-    "Geometric mean over attempts, failures as 1.0x; intervals are 95 %. "
-    "Rows that the data cannot tell apart share a rank."
-)
+ALL_DEVICES = "several devices"
+By = Literal["agent and model", "agent", "model"]
 
 
 class Row(Record):
@@ -62,6 +47,10 @@ class Row(Record):
         mean_of_correct: geometric mean over attempts that were correct and timed, whatever came of it.
         best: the best published speedup with its measurement's own interval; `best_attempt` is its RUN/ATTEMPT.
         usd: dollars over all attempts, None when any price is unknown; `tokens` and `seconds` likewise totals.
+        usd_per_success: dollars for each faster attempt; None without one, or with an unknown price.
+        tokens_per_success: input and output tokens for each faster attempt; None without one.
+        fast_p: the share of attempts that are faster by more than each of some factors.
+        at_k: pass@k and best@k.
     """
 
     rank: int
@@ -79,6 +68,10 @@ class Row(Record):
     usd: float | None
     tokens: int
     seconds: float
+    usd_per_success: float | None = None
+    tokens_per_success: float | None = None
+    fast_p: list[FastP] = Field(default_factory=list)
+    at_k: list[AtK] = Field(default_factory=list)
 
 
 class FalseWins(Record):
@@ -105,15 +98,29 @@ class Board(Record):
     false_wins: FalseWins | None = None
 
 
-def leaderboard(verdicts: Iterable[Verdict]) -> list[Board]:
-    """Fold verdicts of any set of runs into boards, sorted by task and device."""
+def leaderboard(verdicts: Iterable[Verdict], *, by: By = "agent and model", mix: bool = False) -> list[Board]:
+    """Fold verdicts of any set of runs into boards, sorted by task and device.
+
+    Args:
+        verdicts: of any runs.
+        by: what makes a row: an agent with its model, an agent with all its models, or a model under all agents.
+        mix: put all devices on one board, which says so in its name.
+    """
     groups: dict[tuple[str, str], dict[tuple[str, str | None], list[Verdict]]] = defaultdict(lambda: defaultdict(list))
     all_verdicts = [verdict for verdict in verdicts if verdict.was_judged]
     devices = _device_of_run(all_verdicts)
     for verdict in all_verdicts:
         device = verdict.device.name if verdict.device else devices.get(verdict.run, UNKNOWN_DEVICE)
-        groups[verdict.task, device][verdict.agent, verdict.model].append(verdict)
+        board = groups[verdict.task, ALL_DEVICES if mix else device]
+        board[_who(verdict, by)].append(verdict)
     return [_board(*where, rows) for where, rows in sorted(groups.items())]
+
+
+def _who(verdict: Verdict, by: By) -> tuple[str, str | None]:
+    """The row that a verdict belongs to. Controls are never drawn together with agents."""
+    if verdict.is_control or by == "agent and model":
+        return verdict.agent, verdict.model
+    return (verdict.agent, None) if by == "agent" else ("any", verdict.model or "no model")
 
 
 def _board(task: str, device: str, groups: dict[tuple[str, str | None], list[Verdict]]) -> Board:
@@ -136,17 +143,6 @@ def _false_wins(placebos: Sequence[Verdict]) -> FalseWins | None:
     return FalseWins(faster=faster, placebos=len(judged), rate=wilson(faster, len(judged)))
 
 
-def false_wins_text(found: FalseWins | None) -> str:
-    """The sentence beneath a board."""
-    if found is None:
-        return "No placebos were run: how often nothing passes for a win here is not known (run --placebos K)."
-    rate = found.rate
-    return (
-        f"False wins: {found.faster} of {found.placebos} placebos came out faster, "
-        f"{rate.estimate:.0%} [{rate.low:.0%}, {rate.high:.0%}]."
-    )
-
-
 def _device_of_run(verdicts: Sequence[Verdict]) -> dict[str | None, str]:
     """The device of runs that used a single one: an attempt that failed before timing belongs to it too."""
     seen: dict[str | None, set[str]] = defaultdict(set)
@@ -162,7 +158,10 @@ def _row(agent: str, model: str | None, verdicts: Sequence[Verdict]) -> Row:
     faster = [v for v in verdicts if v.status == "faster" and v.speedup]
     best = max(faster, key=lambda v: v.speedup.estimate if v.speedup else 0.0, default=None)
     prices = [verdict.cost.usd for verdict in verdicts]
-    tokens = (verdict.cost.tokens for verdict in verdicts)
+    tokens = sum(used.input + used.output for used in (verdict.cost.tokens for verdict in verdicts))
+    usd = None if None in prices else sum(price for price in prices if price is not None)
+    counted = [verdict for verdict in verdicts if verdict.counted_speedup is not None]
+    wins = [v.speedup.estimate if v.status == "faster" and v.speedup else None for v in counted]
     return Row(
         rank=0,
         agent=agent,
@@ -176,9 +175,13 @@ def _row(agent: str, model: str | None, verdicts: Sequence[Verdict]) -> Row:
         mean_of_correct=geometric_mean(correct),
         best=best.speedup if best else None,
         best_attempt="/".join(filter(None, (best.run, best.attempt))) or None if best else None,
-        usd=None if None in prices else sum(price for price in prices if price is not None),
-        tokens=sum(used.input + used.output for used in tokens),
+        usd=usd,
+        tokens=tokens,
         seconds=sum(verdict.cost.seconds for verdict in verdicts),
+        usd_per_success=usd / len(faster) if faster and usd is not None else None,
+        tokens_per_success=tokens / len(faster) if faster else None,
+        fast_p=fast_p(wins),
+        at_k=at_k(len(faster), speedups),
     )
 
 
@@ -202,80 +205,3 @@ def _apart(better: Row, worse: Row) -> bool:
     floor = better.interval.low if better.interval else better.geometric_mean
     ceiling = worse.interval.high if worse.interval else worse.geometric_mean
     return floor > ceiling
-
-
-def _cells(row: Row) -> list[str]:
-    """A row as text, in the order of `HEADINGS`. Names are as they came: whoever prints them makes them safe."""
-    rate = row.rate
-    mean = "-" if row.geometric_mean is None else speedup_text(row.geometric_mean)
-    if row.interval:
-        mean = interval_text(row.interval)
-    return [
-        str(row.rank or "-"),
-        row.agent,
-        row.model or "-",
-        str(row.attempts),
-        str(row.faster),
-        f"{rate.estimate:.0%} [{rate.low:.0%}, {rate.high:.0%}]" if rate else "-",
-        mean,
-        "-" if row.mean_of_correct is None else speedup_text(row.mean_of_correct),
-        interval_text(row.best) if row.best else "-",
-        row.best_attempt or "-",
-        str(row.infra_failed),
-        f"{'?' if row.usd is None else f'${row.usd:.2f}'}, {amount(row.tokens)} tok, {row.seconds:.0f} s",
-    ]
-
-
-def _shown(board: Board) -> list[Row]:
-    """The ranked rows, and the reference beneath them."""
-    return board.rows if board.reference is None else [*board.rows, board.reference]
-
-
-def _note(board: Board) -> str:
-    return f"{NOTE}\n{false_wins_text(board.false_wins)}"
-
-
-def board_table(board: Board) -> Table:
-    """A board for the terminal: `HEADINGS` drawn together, without the best attempt, to fit 100 columns."""
-    from rich import box  # noqa: PLC0415 - rich is slow to import, and Markdown does not need it
-    from rich.table import Table  # noqa: PLC0415
-
-    title = safe(f"{board.task} on {board.device}", "bold")
-    table = Table(
-        title=title, title_justify="left", caption=_note(board), caption_justify="left", box=box.SIMPLE_HEAD, padding=0
-    )
-    for heading in ("#", "agent", "faster", "geo. mean", "of correct", "best", "infra", "cost"):
-        justify: Literal["left", "right"] = "left" if heading == "agent" else "right"
-        # Only names fold: a folded interval is hard to read.
-        table.add_column(heading, justify=justify, overflow="fold", no_wrap=heading != "agent", min_width=len(heading))
-    for row in _shown(board):
-        cells = dict(zip(HEADINGS, _cells(row), strict=True))
-        table.add_row(
-            cells["#"],
-            safe(f"{row.agent} {row.model or ''}"),
-            safe(f"{row.faster}/{row.attempts} {cells['faster rate'].partition(' ')[2]}"),
-            safe(cells["geo. mean"]),
-            cells["mean of correct"],
-            safe(cells["best"]),
-            cells["infra"],
-            cells["cost"].split(",")[0],
-        )
-    return table
-
-
-def boards_markdown(boards: Sequence[Board]) -> str:
-    """Boards as Markdown, one table each."""
-    parts = []
-    for board in boards:
-        lines = [f"### {markdown_cell(board.task)} on {markdown_cell(board.device)}", ""]
-        lines.append("| " + " | ".join(HEADINGS) + " |")
-        lines.append("|" + " --- |" * len(HEADINGS))
-        lines += ["| " + " | ".join(markdown_cell(cell) for cell in _cells(row)) + " |" for row in _shown(board)]
-        lines += ["", false_wins_text(board.false_wins)]
-        parts.append("\n".join(lines))
-    return "\n\n".join([*parts, NOTE]) + "\n" if parts else "No attempts yet.\n"
-
-
-def boards_json(boards: Sequence[Board]) -> list[dict[str, object]]:
-    """Boards as plain JSON values."""
-    return [board.model_dump() for board in boards]

@@ -10,7 +10,8 @@ from records import HOSTILE, device, verdict
 from scipy import stats
 
 from harness.intervals import geometric_interval, t_quantile, wilson
-from harness.leaderboard import UNKNOWN_DEVICE, boards_json, boards_markdown, leaderboard
+from harness.leaderboard import UNKNOWN_DEVICE, leaderboard
+from harness.leaderboard_forms import boards_json, boards_markdown
 from harness.verdict import Cost
 
 
@@ -114,7 +115,7 @@ def test_markdown_and_json_hold_the_same_rows_and_nothing_comes_alive() -> None:
     assert text.startswith("### moe\\_align on AMD EPYC\n\n| # | agent |")
     [line] = [line for line in text.splitlines() if "codex" in line]
     assert "<script>" not in line and "\x1b" not in line and "\u202e" not in line
-    assert line.replace("\\|", "").count("|") == 13
+    assert line.replace("\\|", "").count("|") == 14
     assert boards_json(boards)[0]["rows"][0]["agent"] == "codex"  # type: ignore[index]
     assert boards_markdown([]) == "No attempts yet.\n"
 

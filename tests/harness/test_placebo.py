@@ -13,7 +13,8 @@ from tiny_task import TinyTask
 
 from harness.errors import UsageError
 from harness.events import AttemptFinished, Event, RunStarted
-from harness.leaderboard import board_table, boards_json, boards_markdown, leaderboard
+from harness.leaderboard import leaderboard
+from harness.leaderboard_forms import board_table, boards_json, boards_markdown
 from harness.placebo import blank_lines, comment, editable, placebo, rename_local, same_meaning, swap_imports
 from harness.run import RunOptions, RunOutcome, run_task
 from harness.show import load_run_line

@@ -1,0 +1,142 @@
+"""What k attempts are worth: pass@k, best@k and fast_p, with 95 % intervals.
+
+- **pass@k**: the probability that at least one of k attempts is faster. The unbiased estimate 1 - C(n-c, k) / C(n, k)
+  from c wins in n attempts (Chen et al., "Evaluating Large Language Models Trained on Code", 2021). Its interval is
+  Wilson's for the rate p, sent through 1 - (1 - p)^k, which grows with p; widened to hold the estimate.
+- **best@k**: the geometric mean of the best speedup of k attempts, over all choices of k from the n. The logarithm is
+  a U-statistic; its interval is Student's t with the jackknife's standard error (Efron, 1982, chapter 3).
+- **fast_p**: the share of attempts that are faster by more than the factor p (KernelBench, Ouyang et al., 2025), with
+  Wilson's interval.
+
+All three suppose that attempts are independent draws. k goes up to half the number of attempts: beyond that nearly
+every choice of k holds the same few attempts, and an interval would be a guess.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from statistics import fmean
+
+from harness.intervals import Rate, t_quantile, wilson
+from harness.verdict import Interval, Record
+
+THRESHOLDS = (1.0, 1.1, 1.25, 1.5, 2.0, 3.0, 5.0, 10.0)
+_KS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
+
+
+class FastP(Record):
+    """The share of attempts that are faster by more than `factor`."""
+
+    factor: float
+    rate: Rate
+
+
+class AtK(Record):
+    """What k attempts come to.
+
+    Attributes:
+        k: how many.
+        passed: pass@k.
+        best: best@k; None where no interval can be had, as from attempts that all counted the same.
+        best_estimate: the estimate of best@k, interval or not.
+    """
+
+    k: int
+    passed: Rate
+    best_estimate: float
+    best: Interval | None
+
+
+def fast_p(speedups: Sequence[float | None]) -> list[FastP]:
+    """The curve at `THRESHOLDS`.
+
+    Args:
+        speedups: one value an attempt: its speedup where the verdict is `faster`, else None.
+    """
+    if not speedups:
+        return []
+    return [
+        FastP(
+            factor=factor,
+            rate=wilson(sum(value is not None and value > factor for value in speedups), len(speedups)),
+        )
+        for factor in THRESHOLDS
+    ]
+
+
+def at_k(wins: int, counted: Sequence[float]) -> list[AtK]:
+    """pass@k and best@k at powers of two, up to half of the attempts; at 1 always.
+
+    Args:
+        wins: how many attempts are faster.
+        counted: what each attempt counts as, failures as 1.0; the base can always be kept, so less counts as 1.0.
+    """
+    total = len(counted)
+    logs = sorted(max(0.0, math.log(value)) for value in counted)
+    found = []
+    for k in _KS:
+        if k > max(1, total // 2) or not total:
+            break
+        estimate = _log_best(logs, k)
+        found.append(
+            AtK(k=k, passed=pass_at_k(wins, total, k), best_estimate=math.exp(estimate), best=_best_interval(logs, k))
+        )
+    return found
+
+
+def pass_at_k(wins: int, total: int, k: int) -> Rate:
+    """The probability that one of `k` attempts is faster, from `wins` of `total`; 1 <= k <= total."""
+    missed = math.comb(total - wins, k) / math.comb(total, k)
+    rate = wilson(wins, total)
+    low, high = (1 - (1 - end) ** k for end in (rate.low, rate.high))
+    return Rate(estimate=1 - missed, low=min(low, 1 - missed), high=max(high, 1 - missed))
+
+
+def _log_best(ascending: Sequence[float], k: int) -> float:
+    """The mean of the largest of k values, over all choices of k of them.
+
+    The i-th smallest (from 0) is the largest of C(i, k-1) choices. Their ratio to C(n, k) is taken step by step
+    from the top, because the binomials themselves outgrow any float.
+    """
+    total = len(ascending)
+    weight, mean = k / total, 0.0
+    for place in range(total - 1, k - 2, -1):
+        mean += weight * ascending[place]
+        if place:
+            weight *= (place - k + 1) / place
+    return mean
+
+
+def _best_interval(ascending: Sequence[float], k: int) -> Interval | None:
+    total = len(ascending)
+    if total < 2 or k > total - 1:
+        return None
+    centre = _log_best(ascending, k)
+    left_out = _leaving_one_out(ascending, k)
+    mean = fmean(left_out)
+    error = math.sqrt((total - 1) / total * sum((value - mean) ** 2 for value in left_out))
+    if error < 1e-12:
+        return None
+    half = t_quantile(total - 1) * error
+    low, high = math.exp(max(0.0, centre - half)), math.exp(min(centre + half, 700.0))
+    return Interval(estimate=math.exp(centre), low=low, high=high)
+
+
+def _leaving_one_out(ascending: Sequence[float], k: int) -> list[float]:
+    """`_log_best` without each value in turn, in time that grows with their number and not with its square."""
+    total = len(ascending) - 1  # values that are left
+    weights = [0.0] * total
+    weight = k / total
+    for place in range(total - 1, k - 2, -1):
+        weights[place] = weight
+        if place:
+            weight *= (place - k + 1) / place
+    # Without the j-th value, those below it keep their place and those above move down by one.
+    below = [0.0]
+    for place in range(total):
+        below.append(below[-1] + weights[place] * ascending[place])
+    above = [0.0]
+    for place in range(total, 0, -1):
+        above.append(above[-1] + weights[place - 1] * ascending[place])
+    return [below[gone] + above[total - gone] for gone in range(total + 1)]

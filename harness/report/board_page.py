@@ -1,0 +1,133 @@
+"""A leaderboard as one file of HTML, with the fast_p curves drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from harness import __version__
+from harness.estimators import THRESHOLDS
+from harness.leaderboard import Board
+from harness.leaderboard_forms import (
+    CURVES_NOTE,
+    NOTE,
+    cells,
+    curve_cells,
+    curve_headings,
+    false_wins_text,
+    has_curves,
+    shown_rows,
+)
+from harness.leaderboard_forms import HEADINGS as BOARD_HEADINGS
+from harness.report.chart import NARROW, WIDE, Chart, Spec, drawn, label, share_axis
+from harness.report.page import asset, offline_policy, render
+
+# Told apart by colour-blind readers as well, and by their dashes.
+_COLOURS = ["var(--patch)", "var(--warm)", "var(--reference)", "var(--good)", "var(--bad)", "var(--base)"]
+_DASHES = [[1, 0], [7, 3], [2, 2], [9, 3, 2, 3], [4, 4], [1, 3]]
+
+
+def fast_chart(board: Board, name: str) -> Chart | None:
+    """How many attempts are faster by how much, a line for each row; at most six rows, the best."""
+    rows = [row for row in board.rows if row.fast_p][: len(_COLOURS)]
+    if not rows:
+        return None
+    names = [label(" ".join(filter(None, (row.agent, row.model))), 40) for row in rows]
+    names = [f"{each} ({place})" if names.count(each) > 1 else each for place, each in enumerate(names, start=1)]
+    points = [
+        {
+            "row": names[place],
+            "p": each.factor,
+            "share": each.rate.estimate,
+            "l": each.rate.low,
+            "h": each.rate.high,
+            "said": f"{names[place]}: {each.rate.estimate:.0%} of attempts are more than {each.factor:g}x as fast",
+        }
+        for place, row in enumerate(rows)
+        for each in row.fast_p
+    ]
+    said = "; ".join(f"{point['said']}" for point in points if point["p"] in (1.0, 2.0))
+    return drawn(
+        name,
+        "How many attempts are faster by how much",
+        f"{said}.",
+        "fast p: the share of attempts that are correct and faster by more than p. Bands are 95 % intervals"
+        + (f"; the best {len(rows)} rows are drawn." if len(board.rows) > len(rows) else "."),
+        lambda wide: _curves(points, names, wide=wide),
+    )
+
+
+def _curves(points: list[dict[str, Any]], names: list[str], *, wide: bool) -> Spec:
+    scale = {"domain": names, "range": _COLOURS[: len(names)]}
+    ticks = list(THRESHOLDS) if wide else [1, 2, 5, 10]
+    x: Spec = {
+        "field": "p",
+        "type": "quantitative",
+        "scale": {"type": "log", "domain": [1, THRESHOLDS[-1]], "nice": False},
+        "axis": {"title": "faster by more than", "values": ticks, "labelExpr": "format(datum.value, '~r') + 'x'"},
+    }
+    share: Spec = {"type": "quantitative", "scale": {"domain": [0, 1]}, "axis": share_axis("attempts")}
+    legend = {"title": None, "orient": "top", "columns": 3 if wide else 1, "labelLimit": 280, "symbolType": "stroke"}
+    colour = {"field": "row", "type": "nominal", "scale": scale, "legend": legend}
+    dashes = {
+        "field": "row",
+        "type": "nominal",
+        "scale": {"domain": names, "range": _DASHES[: len(names)]},
+        "legend": legend,
+    }
+    data = {"values": points}
+    plain = {"color": colour, "x": x}
+    return {
+        "width": (WIDE if wide else NARROW) - 90,
+        "height": 240,
+        "layer": [
+            {
+                "data": data,
+                "mark": {"type": "area", "opacity": 0.1, "aria": False},
+                "encoding": {**plain, "y": {**share, "field": "l"}, "y2": {"field": "h"}},
+            },
+            {
+                "data": data,
+                "mark": {"type": "line", "strokeWidth": 2.2, "aria": False},
+                "encoding": {**plain, "strokeDash": dashes, "y": {**share, "field": "share"}},
+            },
+            {
+                "data": data,
+                "mark": {"type": "point", "filled": True, "size": 40, "opacity": 1},
+                "encoding": {**plain, "y": {**share, "field": "share"}, "description": {"field": "said"}},
+            },
+        ],
+    }
+
+
+def board_views(boards: Sequence[Board]) -> list[dict[str, Any]]:
+    """What the template shows of each board."""
+    return [
+        {
+            "id": f"board-{number}",
+            "task": board.task,
+            "device": board.device,
+            "headings": BOARD_HEADINGS,
+            "rows": [cells(row) for row in shown_rows(board)],
+            "false_wins": false_wins_text(board.false_wins),
+            "chart": fast_chart(board, f"board-{number}-fast"),
+            "curve_headings": curve_headings(board),
+            "curves": [curve_cells(board, row) for row in shown_rows(board)] if has_curves(board) else [],
+        }
+        for number, board in enumerate(boards, start=1)
+    ]
+
+
+def boards_html(boards: Sequence[Board]) -> str:
+    """Boards as one file that loads nothing."""
+    style, script = asset("page.css"), asset("page.js")
+    return render(
+        "board.html.j2",
+        policy=offline_policy(style, script),
+        style=style,
+        script=script,
+        boards=board_views(boards),
+        note=NOTE,
+        curves_note=CURVES_NOTE,
+        version=__version__,
+    )

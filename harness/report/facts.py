@@ -1,0 +1,164 @@
+"""What a reader has to know before believing, or merging: sentences made from a verdict and its measurement."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from harness.intervals import geometric_mean
+from harness.report.material import AttemptMaterial, RunMaterial
+from harness.show import best_of_text, cost_text
+from harness.text import interval_text, speedup_text
+from harness.verdict import Finding, Verdict, WorkloadResult
+
+Tone = Literal["good", "plain", "look", "bad"]
+MARKS: dict[Tone, str] = {"good": "✓", "plain": "·", "look": "!", "bad": "✗"}
+STATUS_WORDS = {
+    "faster": "faster",
+    "same": "no difference",
+    "slower": "slower",
+    "incorrect": "incorrect",
+    "build_failed": "build failed",
+    "rejected": "rejected",
+    "no_patch": "no patch",
+    "agent_failed": "agent failed",
+    "infra_failed": "harness failed",
+    "running": "running",
+}
+
+
+@dataclass(frozen=True)
+class Fact:
+    """A sentence, and how a reader should take it."""
+
+    tone: Tone
+    text: str
+
+
+def facts(attempt: AttemptMaterial) -> list[Fact]:
+    """Of an attempt, what speaks for its patch and what against, the weightiest first."""
+    verdict = attempt.verdict
+    if verdict is None:
+        return [Fact("look", f"There is no verdict yet: phase {attempt.state.phase or 'not started'}.")]
+    found = [*_measured(verdict), *_workloads(verdict), *_against_reference(verdict, attempt.reference)]
+    found += [Fact("bad" if each.severity == "reject" else "look", _finding(each)) for each in verdict.findings]
+    if verdict.timing:
+        found += [Fact("look", flag) for flag in verdict.timing.flags]
+    if attempt.measurement and attempt.measurement.repeated_inputs:
+        names = ", ".join(attempt.measurement.repeated_inputs)
+        found.append(Fact("look", f"Inputs came out equal for different seeds ({names}): a cache could win there."))
+    if verdict.sandbox == "none":
+        found.append(Fact("look", "Nothing confined the patch's code (--sandbox none)."))
+    return found
+
+
+def _finding(finding: Finding) -> str:
+    return f"{finding.file}:{finding.line}: {finding.message}"
+
+
+def _measured(verdict: Verdict) -> list[Fact]:
+    if verdict.status == "incorrect":
+        return [Fact("bad", "The patch changes what the code does; it was not timed.")]
+    timing = verdict.timing
+    if timing is None or verdict.speedup is None:
+        return []
+    found = []
+    if timing.confirmation:
+        first, second = interval_text(timing.selection), interval_text(timing.confirmation)
+        found.append(Fact("good", f"Measured twice: {first} at first, {second} in fresh processes with new inputs."))
+    if verdict.status in ("faster", "same", "slower"):
+        found.append(Fact("good", "All tests pass, and every timed workload's outputs satisfy the oracle."))
+    if timing.noise:
+        floor = interval_text(timing.noise.speedup)
+        found.append(Fact("plain", f"The base against itself: {floor}; nothing below {timing.min_effect:.1%} counts."))
+    if best := best_of_text(verdict):
+        found.append(Fact("look", f"Picked as the {best}, an interval that allows for having been picked."))
+    return found
+
+
+def _workloads(verdict: Verdict) -> list[Fact]:
+    if not verdict.workloads:
+        return []
+    slower = [each for each in verdict.workloads if each.speedup.high < 1]
+    found = []
+    if slower:
+        names = ", ".join(f"{each.name} ({interval_text(each.speedup)})" for each in slower[:4])
+        more = f" and {len(slower) - 4} more" if len(slower) > 4 else ""
+        found.append(Fact("bad", f"{len(slower)} of {len(verdict.workloads)} workloads became slower: {names}{more}."))
+    else:
+        worst = min(verdict.workloads, key=lambda each: each.speedup.estimate)
+        text = f"No workload became slower; the least gain is {interval_text(worst.speedup)} on {worst.name}."
+        found.append(Fact("good" if verdict.status == "faster" else "plain", text))
+    shown, held_out = _mean(verdict.workloads, held_out=False), _mean(verdict.workloads, held_out=True)
+    if shown and held_out:
+        lost = verdict.status == "faster" and held_out < 1 + 0.5 * (shown - 1)
+        tail = "the gain is much smaller where the agent could not look" if lost else "the gain carries over"
+        text = f"Held-out workloads {speedup_text(held_out)}, shown ones {speedup_text(shown)}"
+        matters = verdict.status == "faster"
+        found.append(Fact("look" if lost else "good" if matters else "plain", f"{text}{f': {tail}' * matters}."))
+    return found
+
+
+def _mean(workloads: list[WorkloadResult], *, held_out: bool) -> float | None:
+    return geometric_mean([each.speedup.estimate for each in workloads if each.held_out is held_out])
+
+
+def _against_reference(verdict: Verdict, reference: Verdict | None) -> list[Fact]:
+    if reference is None or reference.speedup is None or verdict.speedup is None or verdict is reference:
+        return []
+    ours, theirs = verdict.speedup, reference.speedup
+    if verdict.agent == reference.agent:
+        return []
+    word = "above" if ours.low > theirs.high else "below" if ours.high < theirs.low else "cannot be told apart from"
+    text = f"{interval_text(ours)} {word} the task's reference patch, {interval_text(theirs)}."
+    return [Fact("plain" if ours.high >= theirs.low else "look", text)]
+
+
+def environment(run: RunMaterial, attempt: AttemptMaterial | None) -> list[tuple[str, str]]:
+    """Names and values of everything that a second person needs to see the same."""
+    verdict = attempt.verdict if attempt else None
+    started = run.state.started
+    rows: list[tuple[str, str]] = []
+    if started:
+        who = f"{started.agent} ({started.model})" if started.model else started.agent
+        rows += [("task", f"{started.task} ({started.task_file})"), ("agent", who), ("started", started.at)]
+        rows += [("base commit", started.base_commit), ("base tree", started.base_tree)]
+        rows.append(("harness", started.harness_version))
+    device = next((each.device for each in ([verdict] if verdict else []) + run.verdicts if each and each.device), None)
+    if device:
+        rows += [("device", f"{device.name} ({device.kind})"), ("cores", str(device.cores))]
+        rows += [("memory", f"{device.memory_gb:g} GiB"), ("platform", device.platform)]
+        rows += list(device.versions.items())
+    if verdict:
+        worker = f", timed processes: {verdict.timing.worker_sandbox}" if verdict.timing else ""
+        rows.append(("sandbox", f"{verdict.sandbox}{worker}"))
+    if run.state.admitted:
+        noise = run.state.admitted.noise
+        rows.append(("base against itself", f"{interval_text(noise.speedup)} over {noise.sessions} sessions"))
+        rows.append(("tests that must pass", str(run.state.admitted.expected_tests)))
+    measured = attempt.measurement if attempt else None
+    if measured:
+        rows.append(("measurement", f"{measured.sessions} sessions, {len(measured.samples):,} pairs of samples"))
+        rows.append(("ended because", f"{measured.stopped}, at confidence {measured.look_level:.3%}"))
+        if measured.gpu:
+            rows += [("GPU", measured.gpu.name), ("driver", measured.gpu.driver)]
+    return rows
+
+
+def counts(run: RunMaterial) -> list[tuple[str, int]]:
+    """How many attempts ended how, in the order of `STATUS_WORDS`; placebos and the reference left out."""
+    seen = [attempt.status for attempt in run.attempts if not (attempt.verdict and attempt.verdict.is_control)]
+    return [(status, seen.count(status)) for status in STATUS_WORDS if status in seen]
+
+
+def total_cost(run: RunMaterial) -> str:
+    """What the run's agents used up together."""
+    used = [verdict.cost for verdict in run.judged]
+    if not used:
+        return "-"
+    if len(used) == 1:
+        return cost_text(used[0])
+    known = [cost.usd for cost in used if cost.usd is not None]
+    price = "price unknown" if len(known) < len(used) else f"${sum(known):.2f}"
+    tokens = sum(cost.tokens.input + cost.tokens.output for cost in used)
+    return f"{sum(cost.steps for cost in used):,} steps, {tokens:,} tokens, {price}"
