@@ -6,6 +6,5 @@ from the command's private loopback. `access.open_access` is the one entry; `doc
 
 from harness.network.access import Access, open_access
 from harness.network.endpoint import Endpoint
-from harness.network.gateway import ModelGateway
 
-__all__ = ["Access", "Endpoint", "ModelGateway", "open_access"]
+__all__ = ["Access", "Endpoint", "open_access"]

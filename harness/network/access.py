@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import contextlib
+import socket
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from agent.budget import Budget
-from harness.errors import UsageError
 from harness.network.endpoint import Endpoint
-from harness.network.gateway import ModelGateway
+from harness.network.hosts import AllowedHosts
+from harness.network.listeners import tcp_listener, unix_listener
 from harness.network.log import RequestLog
-from harness.network.serve import serving_gateway, tcp_listener, unix_listener
 from harness.sandbox import Confinement, NoSandbox, Sandbox, SandboxUnavailable, current_sandbox
+
+if TYPE_CHECKING:
+    from harness.network.gateway import ModelGateway
 
 _FORWARDER = Path(__file__).with_name("forwarder.py")
 # Inside, on a loopback that the command has for itself. Below the ports that are given out by themselves.
 _GATEWAY_PORT = 28110
-_GATEWAY_SOCKET = "model"
+_PROXY_PORT = 28111
 
 
 @dataclass(frozen=True)
@@ -79,6 +83,7 @@ def open_access(
         How to start the command.
 
     Raises:
+        UsageError: one of the hosts is none.
         SandboxUnavailable: the sandbox allows a command no sockets at all.
         StorageError: the log cannot be written.
     """
@@ -86,11 +91,14 @@ def open_access(
     if endpoint is None and not allow_hosts:
         yield Access([], {}, (), (), None, used)
         return
-    if allow_hosts:
-        raise UsageError("--allow-host is not there yet.")
-    shared = isinstance(used, NoSandbox)
+    hosts = AllowedHosts.parse(allow_hosts)
     _require_sockets(used)
-    from anyio.from_thread import start_blocking_portal  # noqa: PLC0415 - slow to import
+    # Slow to import, and most commands of the harness start no server.
+    from anyio.from_thread import start_blocking_portal  # noqa: PLC0415
+
+    from harness.network.gateway import ModelGateway  # noqa: PLC0415
+    from harness.network.proxy import HostProxy  # noqa: PLC0415
+    from harness.network.serve import serving_gateway, serving_proxy  # noqa: PLC0415
 
     sockets = folder / "sockets"
     sockets.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -98,19 +106,68 @@ def open_access(
         requests = RequestLog(log)
         stack.callback(requests.close)
         portal = stack.enter_context(start_blocking_portal())
-        routes: list[str] = []
+        doors = _Doors(stack, sockets, shared=isinstance(used, NoSandbox), host=_own_address(hosts))
         environment: dict[str, str] = {}
         gateway: ModelGateway | None = None
         if endpoint is not None:
             gateway = ModelGateway(endpoint, budget, requests)
-            listener = stack.enter_context(tcp_listener() if shared else unix_listener(sockets, _GATEWAY_SOCKET))
+            listener, address = doors.add(_GATEWAY_PORT, "model")
             stack.enter_context(portal.wrap_async_context_manager(serving_gateway(gateway, listener)))
-            port = listener.getsockname()[1] if shared else _GATEWAY_PORT
-            routes.append(f"{_GATEWAY_PORT}:{_GATEWAY_SOCKET}")
-            url = f"http://127.0.0.1:{port}/v1"
-            environment |= {"OPENAI_BASE_URL": url, "OPENAI_API_BASE": url, "OPENAI_API_KEY": gateway.token}
-        prefix = [] if shared else [sys.executable, "-I", "-S", str(_FORWARDER), str(sockets.resolve()), *routes, "--"]
-        yield Access(prefix, environment, () if shared else (sockets,), (), gateway, used)
+            environment |= _model_variables(f"http://{address}/v1", gateway.token)
+        if allow_hosts:
+            listener, address = doors.add(_PROXY_PORT, "hosts")
+            proxy = HostProxy(hosts, requests)
+            stack.enter_context(portal.wrap_async_context_manager(serving_proxy(proxy, listener)))
+            environment |= _proxy_variables(f"http://{address}", doors.host, hosts)
+        yield Access(doors.prefix(), environment, doors.readable, (), gateway, used)
+
+
+@dataclass
+class _Doors:
+    """Where the servers listen, and how a command gets to them.
+
+    Without a sandbox a command shares the machine's loopback, and there the servers listen. Else each listens on a
+    Unix socket, to which the forwarder leads from an address inside.
+    """
+
+    stack: contextlib.ExitStack
+    folder: Path
+    shared: bool
+    host: str
+    routes: list[str] = field(default_factory=list)
+
+    def add(self, port: int, name: str) -> tuple[socket.socket, str]:
+        """A listening socket, and the address that the command finds it at."""
+        if self.shared:
+            listener = self.stack.enter_context(tcp_listener(self.host))
+            return listener, f"{self.host}:{listener.getsockname()[1]}"
+        self.routes.append(f"{self.host}:{port}:{name}")
+        return self.stack.enter_context(unix_listener(self.folder, name)), f"{self.host}:{port}"
+
+    @property
+    def readable(self) -> tuple[Path, ...]:
+        return () if self.shared else (self.folder,)
+
+    def prefix(self) -> list[str]:
+        if self.shared:
+            return []
+        return [sys.executable, "-I", "-S", str(_FORWARDER), str(self.folder.resolve()), *self.routes, "--"]
+
+
+def _own_address(hosts: AllowedHosts) -> str:
+    """Programs send to a proxy what is not excepted, address by address: so ours is none that a user named."""
+    return next(address for address in ("127.0.0.1", "127.0.0.2", "127.0.0.3") if address not in hosts.names)
+
+
+def _model_variables(url: str, token: str) -> dict[str, str]:
+    return {"OPENAI_BASE_URL": url, "OPENAI_API_BASE": url, "OPENAI_API_KEY": token}
+
+
+def _proxy_variables(url: str, own: str, hosts: AllowedHosts) -> dict[str, str]:
+    # What runs inside beside the command, such as servers under test, is not reached through a proxy.
+    direct = [own, *(name for name in ("127.0.0.1", "localhost", "::1") if name not in hosts.names | {own})]
+    named = {"HTTP_PROXY": url, "HTTPS_PROXY": url, "ALL_PROXY": url, "NO_PROXY": ",".join(direct)}
+    return named | {name.lower(): value for name, value in named.items()}
 
 
 def _require_sockets(sandbox: Sandbox) -> None:

@@ -1,6 +1,6 @@
 """The inner end of the bridge: ports on the private loopback of a confined command lead to Unix sockets outside.
 
-It runs inside the sandbox as `python -I -S forwarder.py FOLDER PORT:SOCKET... -- COMMAND...`: it listens, leaves a
+It runs inside the sandbox as `python -I -S forwarder.py FOLDER HOST:PORT:SOCKET... -- COMMAND...`: it listens, leaves a
 process behind that forwards, and becomes COMMAND, whose exit code, signals, terminal and descriptors are therefore
 its own. Standard library only and nothing of ours, so that it starts in a blink and needs nothing but itself.
 """
@@ -27,7 +27,7 @@ def main(arguments: list[str]) -> None:
     folder, *routes = arguments[:split]
     command = arguments[split + 1 :]
     try:
-        listening = [(_listen(int(port)), name) for port, _, name in (route.partition(":") for route in routes)]
+        listening = [(_listen(host, int(port)), name) for host, port, name in (route.split(":") for route in routes)]
         served = _leave_behind()
         if served is not None:
             _forward(folder, listening, served)
@@ -50,11 +50,11 @@ def _end(code: int, message: str) -> None:
     os._exit(code)
 
 
-def _listen(port: int) -> socket.socket:
+def _listen(host: str, port: int) -> socket.socket:
     try:
-        return socket.create_server(("127.0.0.1", port), backlog=128)
+        return socket.create_server((host, port), backlog=128)
     except OSError as error:
-        raise OSError(error.errno, f"127.0.0.1:{port} inside the sandbox: {error.strerror}") from error
+        raise OSError(error.errno, f"{host}:{port} inside the sandbox: {error.strerror}") from error
 
 
 def _leave_behind() -> int | None:

@@ -9,11 +9,11 @@ from harness.network.endpoint import Endpoint
 Header = tuple[str, str]
 
 # RFC 9110, 7.6.1: these are about one connection.
-_OF_ONE_CONNECTION = frozenset(
+OF_ONE_CONNECTION = frozenset(
     {"connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade", "expect"}
 )
 # Set anew by whoever sends, or a claim to be somebody.
-_NOT_TO_ENDPOINT = _OF_ONE_CONNECTION | {
+_NOT_TO_ENDPOINT = OF_ONE_CONNECTION | {
     "host",
     "content-length",
     "content-encoding",
@@ -27,7 +27,7 @@ _NOT_TO_ENDPOINT = _OF_ONE_CONNECTION | {
     "openai-project",
     "forwarded",
 }
-_NOT_TO_CLIENT = _OF_ONE_CONNECTION | {
+_NOT_TO_CLIENT = OF_ONE_CONNECTION | {
     "content-length",
     "content-encoding",
     "set-cookie",

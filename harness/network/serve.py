@@ -1,19 +1,19 @@
-"""Runs the servers outside, on a thread of their own, for as long as a block lasts."""
+"""Runs the servers outside for as long as a block lasts."""
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
-import os
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import anyio
 
 from harness.network.gateway import ModelGateway, ReplyLost
+from harness.network.proxy import HostProxy
 
 if TYPE_CHECKING:
     from uvicorn import Server
@@ -22,31 +22,6 @@ _TICK_SECONDS = 0.005
 # Clients keep connections for as long as their agent thinks; one closed by us would look like a failure to them.
 _KEEP_ALIVE_SECONDS = 24 * 3600
 _SHUTDOWN_SECONDS = 4
-
-
-@contextlib.contextmanager
-def unix_listener(folder: Path, name: str) -> Iterator[socket.socket]:
-    """Listen on `folder/name`, for this user alone; removed afterwards. The path may be of any length."""
-    server = socket.socket(socket.AF_UNIX)
-    opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        server.bind(f"/proc/self/fd/{opened}/{name}")
-        (folder / name).chmod(0o600)
-        server.listen(128)
-        server.setblocking(False)
-        yield server
-    finally:
-        server.close()
-        os.close(opened)
-        (folder / name).unlink(missing_ok=True)
-
-
-@contextlib.contextmanager
-def tcp_listener() -> Iterator[socket.socket]:
-    """Listen on a free port of the loopback."""
-    with socket.create_server(("127.0.0.1", 0), backlog=128) as server:
-        server.setblocking(False)
-        yield server
 
 
 @contextlib.asynccontextmanager
@@ -76,6 +51,18 @@ async def serving_gateway(gateway: ModelGateway, listener: socket.socket) -> Asy
             yield
         finally:
             server.should_exit = True
+
+
+@contextlib.asynccontextmanager
+async def serving_proxy(proxy: HostProxy, listener: socket.socket) -> AsyncIterator[None]:
+    """Serve until the block ends, and no longer."""
+    server = await asyncio.start_server(proxy, sock=listener)
+    try:
+        yield
+    finally:
+        server.close()
+        await proxy.close()
+        await server.wait_closed()
 
 
 async def _until_started(server: Server) -> None:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
 
 import pytest
-from network_parts import KEY, endpoint_server, new_budget, python_inside, run_inside
+from network_parts import KEY, endpoint_server, log_lines, new_budget, python_inside, run_inside
 from openai_server import chat, delta, message, responses
 
 from agent.budget import Budget
+from harness.errors import UsageError
 from harness.network import Access, Endpoint, open_access
 from harness.sandbox import SandboxUnavailable, Wanted, choose_sandbox, working_sandboxes
 from harness.sandbox.landlock import KernelSandbox
@@ -48,6 +50,38 @@ def test_exit_code_input_output_and_signals_are_the_commands_own(name: str, tmp_
         assert run_inside(access, tmp_path, "sleep 60", seconds=0.5).exit_code is None
 
 
+@EVERYWHERE
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
+def test_a_named_host_is_reached_beside_the_gateway(name: str, host: str, tmp_path: Path) -> None:
+    """Also where the host is at the very address that programs would not use a proxy for."""
+    with (
+        endpoint_server(responses(message("a"))) as model,
+        endpoint_server() as other,
+        opened(model.url, name, tmp_path, hosts=[f"{host}:{other.server_address[1]}"]) as access,
+    ):
+        script = f"""
+print(ask("/responses", RESPONSES)[0])
+print(urllib.request.urlopen("http://{host}:{other.server_address[1]}/v1/models").status)
+try:
+    urllib.request.urlopen("http://example.com/")
+except urllib.error.HTTPError as error:
+    print(error.code)
+"""
+        assert python_inside(access, tmp_path, script).output == "200\n200\n403\n"
+    lines = log_lines(tmp_path / "log.jsonl")
+    assert [(line["kind"], line.get("allowed")) for line in lines] == [
+        ("model", None),
+        ("proxy", True),
+        ("proxy", False),
+    ]
+
+
+def test_a_host_that_is_none_is_told_before_anything_starts(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="https://x"), opened("http://h/v1", "none", tmp_path, hosts=["https://x"]):
+        raise AssertionError("it must not open")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_without_sockets_it_says_what_is_needed(tmp_path: Path) -> None:
     with (
         pytest.raises(SandboxUnavailable, match="Install bubblewrap") as caught,
@@ -72,9 +106,9 @@ def test_with_nothing_to_reach_nothing_is_started(tmp_path: Path) -> None:
 
 
 def opened(
-    url: str, name: str, folder: Path, budget: Budget | None = None
+    url: str, name: str, folder: Path, budget: Budget | None = None, hosts: Sequence[str] = ()
 ) -> contextlib.AbstractContextManager[Access]:
-    """Access to one endpoint from one sandbox."""
+    """Access to an endpoint, and to hosts, from one sandbox."""
     sandbox = choose_sandbox(cast("Wanted", name))
     endpoint = Endpoint(url, KEY)
-    return open_access(endpoint, [], budget or new_budget(), folder / "net", folder / "log.jsonl", sandbox=sandbox)
+    return open_access(endpoint, hosts, budget or new_budget(), folder / "net", folder / "log.jsonl", sandbox=sandbox)
