@@ -159,9 +159,8 @@ def find_tools(start: Path) -> Path:
     """
     start = start.resolve()
     for root in (start, *start.parents):
-        folder = tool_folder(root)
-        if root.name and (folder / "pipes" / "request").is_fifo():
-            return folder
+        if root.name and (tool_folder(root) / "pipes" / "request").is_fifo():
+            return tool_folder(root)
     raise UsageError(
         f"{start} is in no attempt's worktree, or the attempt is over.",
         remedy="Go to the worktree that `harness run --agent manual` named, or give it: harness submit DIR.",

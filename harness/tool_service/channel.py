@@ -7,6 +7,7 @@ import json
 import os
 import select
 import time
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -15,7 +16,9 @@ from typing import Self
 
 from harness.tool_service.inside.pipes import MAX_REQUEST_BYTES
 
-_CHUNK = 65_536
+# Together they bound how busy a flood of anything can keep this process; a request comes in three pieces at most.
+_CHUNK = 16_384
+_PAUSE_SECONDS = 0.01
 # A reader that takes nothing for so long has stopped, or never meant to read.
 _STUCK_SECONDS = 5.0
 
@@ -31,23 +34,16 @@ class RequestPipe:
         self._requests = os.open(folder / "pipes" / "request", os.O_RDWR | os.O_NONBLOCK)
         self.answer_place = os.open(folder / "pipes" / "answer", os.O_PATH)
         self._wake, self._waker = os.pipe()
-        self._buffer = b""
+        self._lines: deque[bytes] = deque()
+        self._rest = b""
         self._skipping = False
 
     def next_line(self) -> bytes | None:
         """The next line that is not empty, without its newline; None when told to close down."""
-        while True:
-            line, newline, rest = self._buffer.partition(b"\n")
-            if newline:
-                self._buffer = rest
-                skipped, self._skipping = self._skipping, False
-                if line.strip() and not skipped:
-                    return line
-                continue
-            if len(self._buffer) > MAX_REQUEST_BYTES:
-                self._buffer, self._skipping = b"", True
+        while not self._lines:
             if not self._read_more():
                 return None
+        return self._lines.popleft()
 
     def _read_more(self) -> bool:
         poll = select.poll()
@@ -57,8 +53,19 @@ class RequestPipe:
         if self._wake in ready:
             return False
         with suppress(BlockingIOError):  # somebody inside may read from it too, and be quicker
-            self._buffer += os.read(self._requests, _CHUNK)
+            self._take(os.read(self._requests, _CHUNK))
         return True
+
+    def _take(self, data: bytes) -> None:
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        if lines and self._skipping:
+            del lines[0]
+            self._skipping = False
+        self._lines.extend(filter(None, lines))
+        if len(self._rest) > MAX_REQUEST_BYTES:
+            self._rest, self._skipping = b"", True
+        if not self._lines:
+            time.sleep(_PAUSE_SECONDS)
 
     @contextmanager
     def serving(self) -> Iterator[None]:

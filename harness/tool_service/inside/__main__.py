@@ -3,7 +3,7 @@
 import os
 import sys
 
-sys.path[0] = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))  # noqa: PTH100, PTH120 - quick to start
+sys.path[0] = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 module = "serve" if sys.argv[2:3] == ["mcp"] else "command"
 program = getattr(__import__(f"inside.{module}"), module)
 del sys.path[0]

@@ -42,7 +42,7 @@ def _help(folder: str, tool: str) -> str:
     ends = "Exit code: 0, or 1 where something fails, is wrong or cannot be done."
     try:
         # pathlib would double the time to start.
-        with open(f"{folder}/tools.json", encoding="utf-8") as file:  # noqa: PTH123
+        with open(f"{folder}/tools.json", encoding="utf-8") as file:
             description = {each["name"]: each["description"] for each in json.load(file)}[tool]
     except OSError:
         description = "(The attempt this belongs to is over.)"
