@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from agent.budget import Limits
 from agent.loop import AgentOutcome, run_agent
@@ -16,9 +16,15 @@ from harness.errors import TaskError, UsageError
 from harness.git import Repository
 from harness.task import LoadedTask
 from harness.verdict import REFERENCE
+from harness.workbench import WorktreeBench
+
+if TYPE_CHECKING:
+    from harness.external.session import Reach
 
 OnStep = Callable[[int, str, str], None]
-NAMES = ("replay", "loop", "nop")
+BUILT_IN = ("replay", "loop", "nop")
+# A "step" by which an agent tells the person who watches something, whole, before it begins.
+NOTICE = "notice"
 
 
 class Agent(Protocol):
@@ -28,14 +34,18 @@ class Agent(Protocol):
         name: what boards call it.
         model: the model behind it, None where there is none.
         note: one line for the person who started the run, or None.
+        version: of the program that edits, as it calls itself; None for what comes with the harness.
+        own_tools: whether it brings a shell and an editor of its own; its prompt then names ours as commands.
     """
 
     name: str
     model: str | None
     note: str | None
+    version: str | None
+    own_tools: bool
 
     def work(
-        self, workbench: Workbench, prompt: str, limits: Limits, trajectory: Path, on_step: OnStep
+        self, workbench: WorktreeBench, prompt: str, limits: Limits, trajectory: Path, on_step: OnStep
     ) -> AgentOutcome:
         """Work on the tree until done or a limit ends it. What counts is what is in the tree afterwards."""
 
@@ -48,6 +58,8 @@ class LoopAgent:
     model: str | None
     new_model: Callable[[], Model]
     note: str | None = None
+    version: str | None = None
+    own_tools: bool = False
 
     def work(
         self, workbench: Workbench, prompt: str, limits: Limits, trajectory: Path, on_step: OnStep
@@ -64,6 +76,8 @@ class NopAgent:
     name: str = "nop"
     model: str | None = None
     note: str | None = None
+    version: str | None = None
+    own_tools: bool = False
 
     def work(
         self, workbench: Workbench, prompt: str, limits: Limits, trajectory: Path, on_step: OnStep
@@ -88,8 +102,59 @@ class ReferenceAgent(NopAgent):
     name: str = REFERENCE
 
 
+@dataclass(frozen=True)
+class AgentRequest:
+    """What a user asked for with `--agent NAME[:ARGUMENT]` and the options beside it.
+
+    Attributes:
+        argument: what follows the colon.
+        model: what `-m` names.
+        base_url: what `--base-url` names.
+        allow_hosts: what `--allow-host` names, `HOST` or `HOST:PORT` each.
+        loaded: the task.
+        base: the sealed base.
+    """
+
+    argument: str | None
+    model: str | None
+    base_url: str | None
+    allow_hosts: tuple[str, ...]
+    loaded: LoadedTask
+    base: Repository
+
+    def refuse_argument(self) -> None:
+        """Raise UsageError where something follows the colon and nothing should."""
+        if self.argument is not None:
+            raise UsageError(f"This agent takes nothing after a colon (found: {self.argument!r}).")
+
+    def reach(self, *, needs_model: bool) -> Reach:
+        """What an agent with a program of its own may reach.
+
+        Without `-m` and `--base-url` it gets no model of ours: a key in the environment alone pays for nothing.
+
+        Raises:
+            UsageError: it needs a model and none is named, or there is no key for it.
+        """
+        from agent.prices import look_up  # noqa: PLC0415 - slow to import, all three
+        from harness.external.session import Reach  # noqa: PLC0415
+        from harness.network import Endpoint  # noqa: PLC0415
+
+        if needs_model and self.model is None:
+            raise UsageError("This agent needs a model.", remedy="Name one with -m MODEL.")
+        if self.model is None and self.base_url is None:
+            return Reach(allow_hosts=self.allow_hosts)
+        endpoint = Endpoint.from_environment(self.base_url, (self.model,) if self.model else ())
+        pricing = look_up(self.model, endpoint.base_url).pricing if self.model else None
+        return Reach(endpoint, self.allow_hosts, pricing)
+
+
 def make_agent(
-    wanted: str | None, model: str | None, base_url: str | None, loaded: LoadedTask, base: Repository
+    wanted: str | None,
+    model: str | None,
+    base_url: str | None,
+    loaded: LoadedTask,
+    base: Repository,
+    allow_hosts: tuple[str, ...] = (),
 ) -> Agent:
     """The agent a user means.
 
@@ -100,14 +165,16 @@ def make_agent(
         UsageError: no such agent, or it lacks something it needs.
         TaskError: the recorded session is missing, unreadable, or was recorded on another base.
     """
-    name = wanted or ("loop" if model else "replay")
+    name, colon, argument = (wanted or ("loop" if model else "replay")).partition(":")
     if name == "nop":
         return NopAgent()
     if name == "replay":
         return _replay(loaded, base, asked=wanted is not None)
     if name == "loop":
         return _live(model, base_url)
-    raise UsageError(f"There is no agent {name!r}.", remedy=f"Agents: {', '.join(NAMES)}.")
+    from harness.external.registry import make_external  # noqa: PLC0415 - the loop does without what it imports
+
+    return make_external(name, AgentRequest(argument if colon else None, model, base_url, allow_hosts, loaded, base))
 
 
 def _replay(loaded: LoadedTask, base: Repository, *, asked: bool) -> Agent:

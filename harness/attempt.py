@@ -11,11 +11,20 @@ from agent.loop import AgentOutcome
 from agent.prompt import render
 from harness import __version__, worktree
 from harness.admission import now
-from harness.agents import Agent, OnStep
+from harness.agents import NOTICE, Agent, OnStep
 from harness.best_tree import excuse, settle_tree
 from harness.errors import AgentFailed, AttemptEnded, HarnessError, InfraFailed, InfrastructureError
 from harness.evaluate import Judge, Judgement, OnPhase, OnProgress
-from harness.events import AgentStep, AttemptFinished, AttemptStarted, Emit, Phase, PhaseStarted, TimingProgress
+from harness.events import (
+    AgentNotice,
+    AgentStep,
+    AttemptFinished,
+    AttemptStarted,
+    Emit,
+    Phase,
+    PhaseStarted,
+    TimingProgress,
+)
 from harness.git import Repository
 from harness.journal import strict_json
 from harness.patch import SCRATCH, take_diff
@@ -134,7 +143,7 @@ def render_prompt(setup: Setup) -> str:
         limits=task.limits,
         min_effect_percent=round(setup.judge.min_effect * 100, 1),
         scratch_dir=SCRATCH,
-        tools=True,
+        own_tools=setup.agent.own_tools,
     )
 
 
@@ -159,6 +168,7 @@ def to_verdict(setup: Setup, name: str, judgement: Judgement, outcome: AgentOutc
         task=setup.judge.loaded.task.name,
         agent=setup.agent.name,
         model=setup.agent.model,
+        agent_version=setup.agent.version,
         status=judgement.status,
         cause=judgement.cause,
         message=message,
@@ -205,6 +215,9 @@ def _on_phase(setup: Setup, name: str) -> OnPhase:
 
 def _on_step(setup: Setup, name: str) -> OnStep:
     def send(step: int, tool: str, detail: str) -> None:
+        if tool == NOTICE:
+            setup.emit(AgentNotice(at=now(), attempt=name, text=detail))
+            return
         setup.emit(AgentStep(at=now(), attempt=name, step=step, tool=tool, detail=detail))
 
     return send

@@ -135,11 +135,19 @@ def run(
     task: Annotated[str, typer.Argument(help="A task file, or the name of a bundled task.")],
     agent: Annotated[
         str | None,
-        typer.Option(help="Who edits the code: replay, loop, nop. Default: a model if -m is given, else replay."),
+        typer.Option(
+            metavar="NAME",
+            help="Who edits the code: replay, loop, codex, mini, command:'PROGRAM ARGS', manual, oracle, nop, or one "
+            "that a package adds. Default: loop if -m is given, else replay.",
+        ),
     ] = None,
     model: Annotated[str | None, typer.Option("-m", "--model", help="The model the agent asks.")] = None,
     base_url: Annotated[
         str | None, typer.Option("--base-url", metavar="URL", help="An OpenAI-compatible endpoint.")
+    ] = None,
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option(metavar="HOST[:PORT]", help="A host that an external agent may reach; may be given repeatedly."),
     ] = None,
     attempts: Annotated[int, typer.Option("-n", "--attempts", min=1, help="How many times to try.")] = 1,
     out: Out = Path("runs"),
@@ -171,6 +179,7 @@ def run(
         agent=agent,
         model=model,
         base_url=base_url,
+        allow_hosts=tuple(allow_host or ()),
         attempts=attempts,
         out=out,
         worktrees=worktrees,

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, TextIO
 from harness.events import (
     AdmissionStep,
     Admitted,
+    AgentNotice,
     AgentStep,
     AttemptFinished,
     AttemptStarted,
@@ -107,6 +108,8 @@ def describe(event: Event) -> str:  # noqa: PLR0911 - one return for each kind o
     if isinstance(event, AgentStep):
         what = shortened(f"{event.tool} {event.detail}", DETAIL_WIDTH)
         return f"{printable(event.attempt)}: step {event.step}: {what}"
+    if isinstance(event, AgentNotice):
+        return f"{printable(event.attempt)}: {printable(event.text, multiline=True)}"
     if isinstance(event, TimingProgress):
         return f"{printable(event.attempt)}: {event.phase}: {progress_text(event.progress)}"
     if isinstance(event, AttemptFinished):
@@ -194,7 +197,9 @@ class LiveDisplay:
             self._planned = event.attempts + event.controls
         if isinstance(event, RunStarted | Admitted):
             self._tracks.pop("base", None)
-            self._console.print(safe(describe(event), multiline=True))
+        if isinstance(event, RunStarted | Admitted | AgentNotice):
+            # Paths in it are to be copied: they must not be folded.
+            self._console.print(safe(describe(event), multiline=True), soft_wrap=isinstance(event, AgentNotice))
         elif isinstance(event, AdmissionStep):
             track = self._tracks.setdefault("base", _Track("base"))
             if track.now != event.step:

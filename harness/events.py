@@ -31,6 +31,7 @@ class RunStarted(Record):
     task_file: str
     agent: str
     model: str | None
+    agent_version: str | None = None
     attempts: int
     controls: int = 0
     base_commit: str
@@ -87,6 +88,15 @@ class AgentStep(Record):
     detail: str
 
 
+class AgentNotice(Record):
+    """The agent has something to tell whoever watches, of several lines: where a person finds the worktree, say."""
+
+    event: Literal["agent_notice"] = "agent_notice"
+    at: str
+    attempt: str
+    text: str
+
+
 class TimingProgress(Record):
     """A session of a measurement is over. Not journalled: the display's business."""
 
@@ -124,6 +134,7 @@ Event = (
     | AttemptStarted
     | PhaseStarted
     | AgentStep
+    | AgentNotice
     | TimingProgress
     | AttemptFinished
     | RunFinished

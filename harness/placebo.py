@@ -45,6 +45,8 @@ class PlaceboAgent:
     name: str = PLACEBO
     model: str | None = None
     note: str | None = None
+    version: str | None = None
+    own_tools: bool = False
 
     def work(
         self, workbench: Workbench, prompt: str, limits: Limits, trajectory: Path, on_step: OnStep

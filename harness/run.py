@@ -46,6 +46,7 @@ class RunOptions:
     seed: int | None = None
     placebos: int = 0
     sandbox: Wanted = "auto"
+    allow_hosts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,7 @@ def run_task(options: RunOptions, emit: Emit) -> RunOutcome:
         Interrupted: Ctrl-C or SIGTERM; what was finished by then is in the journal.
     """
     with _run(options, emit) as run:
-        agent = make_agent(options.agent, options.model, options.base_url, run.loaded, run.sealed)
+        agent = make_agent(options.agent, options.model, options.base_url, run.loaded, run.sealed, options.allow_hosts)
         if options.placebos:
             require_editable(run.sealed, run.loaded.task.target_files)
         reference = run.loaded.reference_patch
@@ -224,6 +225,7 @@ def _started(run: _Run, agent: Agent, controls: int) -> RunStarted:
         task_file=str(run.loaded.file),
         agent=agent.name,
         model=agent.model,
+        agent_version=agent.version,
         attempts=run.options.attempts,
         controls=controls,
         base_commit=run.sealed.commit,

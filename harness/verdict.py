@@ -156,6 +156,7 @@ class Verdict(Record):
     task: str
     agent: str
     model: str | None
+    agent_version: str | None = None
     status: Status
     cause: str | None
     message: str

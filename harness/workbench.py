@@ -55,6 +55,17 @@ class WorktreeBench:
         """The worktree, absolute."""
         return self._root
 
+    @property
+    def scratch(self) -> Path:
+        """A private folder beside the worktree, gone when the run is."""
+        self._scratch.mkdir(parents=True, exist_ok=True)
+        return self._scratch
+
+    @property
+    def readable(self) -> tuple[Path, ...]:
+        """What a command in the worktree may read besides it: the sealed repository, so that git works."""
+        return (self._repository.path,)
+
     def run(self, command: str, *, seconds: float) -> CommandResult:
         """Run a bash command in the worktree, ended with all its children after `seconds`."""
         return run_confined(
@@ -63,7 +74,7 @@ class WorktreeBench:
             scratch=self._scratch / "home",
             seconds=seconds,
             max_bytes=OUTPUT_BYTES,
-            readable=(self._repository.path,),
+            readable=self.readable,
         )
 
     def run_tests(self) -> Report:

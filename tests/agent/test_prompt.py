@@ -9,6 +9,7 @@ from jinja2 import TemplateNotFound, UndefinedError
 from agent.budget import Limits
 from agent.prompt import render
 from agent.tools import tool_specs
+from harness.tool_service import SERVED
 
 VALUES: dict[str, Any] = {
     "title": "Align <routing> & such",
@@ -23,7 +24,7 @@ VALUES: dict[str, Any] = {
     "limits": Limits(steps=60, seconds=3600.0, usd=5.0, tokens=2_000_000),
     "min_effect_percent": 2.0,
     "scratch_dir": ".bench_scratch",
-    "tools": True,
+    "own_tools": False,
 }
 
 
@@ -51,11 +52,12 @@ def test_names_the_tools_there_are_and_no_others() -> None:
     assert re.findall(r"^- `(\w+)`", section, re.MULTILINE) == [spec.name for spec in tool_specs()]
 
 
-def test_another_agent_is_told_of_no_tools_of_ours() -> None:
-    prompt = render("task.md.j2", **VALUES | {"tools": False})
-    assert "## Tools" not in prompt
-    for spec in tool_specs():
-        assert f"`{spec.name}`" not in prompt
+def test_an_agent_with_tools_of_its_own_is_told_of_those_that_are_served() -> None:
+    prompt = render("task.md.j2", **VALUES | {"own_tools": True})
+    section = prompt.split("## Tools")[1].split("## ")[0]
+    assert re.findall(r"^- `(\w+)`", section, re.MULTILINE) == list(SERVED)
+    assert "\n\n\n" not in prompt
+    assert prompt.endswith("run `submit`.\n")
 
 
 def test_build_commands_and_missing_parts() -> None:
