@@ -347,6 +347,43 @@ def import_(
         _print(imported.render())
 
 
+@app.command(rich_help_panel=RECORDED)
+def replay(
+    attempt: Annotated[str, typer.Argument(metavar="RUN/ATTEMPT", help="Whose session is played.")],
+    task: Annotated[
+        str, typer.Option("--task", help="Play it on this task; by default on the one it was recorded on.")
+    ] = "",
+    force: Annotated[
+        bool, typer.Option("--force", help="Play it on another base too, and go on where results differ.")
+    ] = False,
+    out: Out = Path("runs"),
+    worktrees: Worktrees = Path("worktrees"),
+    seed: Seed = None,
+    sandbox: SandboxKind = "auto",
+    json: Json = False,
+) -> None:
+    """Play a recorded session on today's target: every call in it really happens, and the patch is judged."""
+    from harness.display import print_summary, watching  # noqa: PLC0415
+    from harness.journal import strict_json  # noqa: PLC0415
+    from harness.replay import load_recorded, options_for  # noqa: PLC0415
+    from harness.replay import replay as play  # noqa: PLC0415
+    from harness.run import RunOptions  # noqa: PLC0415
+    from harness.sandbox import harden_self  # noqa: PLC0415
+    from harness.store import find_attempt  # noqa: PLC0415
+
+    harden_self()
+    recorded = load_recorded(find_attempt(out, attempt))
+    options = options_for(recorded, RunOptions(task=task, out=out, worktrees=worktrees, seed=seed, sandbox=sandbox))
+    with watching(json=False) as emit:
+        replayed = play(recorded, options, emit, forced=force)
+    print_summary(replayed.outcome.verdicts, replayed.outcome.run_folder, error=json)
+    if json:
+        typer.echo(strict_json(replayed.as_json()))
+    else:
+        _print(replayed.render())
+    raise typer.Exit(replayed.outcome.exit_code)
+
+
 @app.command(rich_help_panel=LOOK)
 def leaderboard(
     runs: Annotated[list[str] | None, typer.Argument(metavar="[RUN]...", help="Only these; all by default.")] = None,

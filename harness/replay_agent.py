@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from agent.budget import Limits
-from agent.loop import AgentOutcome
+from agent.loop import AgentOutcome, run_agent
 from agent.model import RecordedHeader, RecordedModel, RecordedTurn
+from agent.trajectory import Trajectory
 from agent.workbench import Workbench
 from harness.agents import LoopAgent, OnStep
 
@@ -44,4 +45,6 @@ class ReplayAgent(LoopAgent):
     ) -> AgentOutcome:
         """Play it to its end: a session longer than the task's limit of steps is not cut, for it costs nothing."""
         room = replace(limits, steps=max(limits.steps, self.turns + 1), usd=None)
-        return super().work(workbench, prompt, room, trajectory, on_step)
+        with Trajectory(trajectory) as record:
+            # The model reads nothing, so nothing is made shorter for it; a summary would cost it a recorded turn.
+            return run_agent(self.new_model(), workbench, prompt, room, record, on_step, context_tokens=None)

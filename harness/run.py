@@ -6,7 +6,7 @@ import random
 import secrets
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -104,6 +104,18 @@ def _line_up(setup: Setup, options: RunOptions) -> list[Agent]:
     line += placebos
     random.Random(f"{seed}:line-up").shuffle(line)
     return line
+
+
+def run_agent_once(options: RunOptions, make: Callable[[LoadedTask, Repository], Agent], emit: Emit) -> RunOutcome:
+    """One attempt by an agent that the caller makes, who may refuse the sealed base before anything is timed.
+
+    Raises:
+        HarnessError: as `run_task`, and what `make` raises.
+    """
+    with _run(options, emit) as run:
+        setup = run.admit(make(run.loaded, run.sealed))
+        run.verdicts.append(run_attempt(setup, "001"))
+    return RunOutcome(run_folder=run.folder, verdicts=run.verdicts)
 
 
 def verify_task(options: RunOptions, patch: Path, emit: Emit) -> RunOutcome:
