@@ -385,6 +385,21 @@ def replay(
 
 
 @app.command(rich_help_panel=LOOK)
+def watch(
+    run: Annotated[
+        str, typer.Argument(metavar="RUN", help="A run's name or folder; the newest by default.")
+    ] = "latest",
+    out: Out = Path("runs"),
+    json: Json = False,
+) -> None:
+    """Follow a run that another terminal started, until it ends. Ctrl-C stops the watching, not the run."""
+    from harness.display import watch_run  # noqa: PLC0415
+    from harness.store import find_run  # noqa: PLC0415
+
+    raise typer.Exit(watch_run(find_run(out, run), json=json))
+
+
+@app.command(rich_help_panel=LOOK)
 def leaderboard(
     runs: Annotated[list[str] | None, typer.Argument(metavar="[RUN]...", help="Only these; all by default.")] = None,
     out: Out = Path("runs"),

@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TextIO
 
 from harness.events import (
@@ -37,6 +38,7 @@ from harness.store import RunFolder, find_runs, read_verdicts
 from harness.text import bar, duration_text, interval_text, printable, safe, shortened
 from harness.timing.measurement import Progress
 from harness.verdict import Verdict
+from harness.watch import follow
 
 if TYPE_CHECKING:
     from rich.console import Console, Group
@@ -195,13 +197,14 @@ class LiveDisplay:
         if isinstance(event, RunStarted):
             self._title = printable(" · ".join(filter(None, (event.task, event.agent, event.model))))
             self._planned = event.attempts + event.controls
+            self._began = _began(event.at)  # a watcher comes late
         if isinstance(event, RunStarted | Admitted):
             self._tracks.pop("base", None)
         if isinstance(event, RunStarted | Admitted | AgentNotice):
             # Paths in it are to be copied: they must not be folded.
             self._console.print(safe(describe(event), multiline=True), soft_wrap=isinstance(event, AgentNotice))
         elif isinstance(event, AdmissionStep):
-            track = self._tracks.setdefault("base", _Track("base"))
+            track = self._tracks.setdefault("base", _Track("base", _began(event.at)))
             if track.now != event.step:
                 track.enter(event.step)
             track.detail = progress_text(event.progress, drawn=True) if event.progress else event.detail
@@ -210,7 +213,7 @@ class LiveDisplay:
             self._finished += 1
             self._console.print(headline(event.verdict))
         elif isinstance(event, AttemptStarted | PhaseStarted | AgentStep | TimingProgress):
-            self._take_attempt(event, self._tracks.setdefault(event.attempt, _Track(event.attempt)))
+            self._take_attempt(event, self._tracks.setdefault(event.attempt, _Track(event.attempt, _began(event.at))))
 
     def _take_attempt(self, event: AttemptStarted | PhaseStarted | AgentStep | TimingProgress, track: _Track) -> None:
         if isinstance(event, PhaseStarted):
@@ -259,6 +262,35 @@ def watching(*, json: bool) -> Iterator[Emit]:
             yield both(live)
     else:
         yield both(PlainDisplay())
+
+
+def watch_run(folder: RunFolder, *, json: bool) -> int:
+    """Show a run that another process makes until it ends, then what it came to.
+
+    Returns:
+        0 for a run that came to its end, 4 for one whose process is gone.
+    """
+    verdicts: list[Verdict] = []
+    ended = False
+    with watching(json=json) as emit:
+        for event in follow(folder.journal):
+            emit(event)
+            if isinstance(event, RunFinished):
+                verdicts, ended = event.attempts, True
+    if ended:
+        print_summary(verdicts, folder, error=json)
+        return 0
+    print(f"{folder.name}: its process is gone and the run is not over; `harness list` says more.", file=sys.stderr)
+    return 4
+
+
+def _began(at: str) -> float:
+    """When an event was, on this process's monotonic clock; now, if it does not say."""
+    try:
+        past = (datetime.now(UTC) - datetime.fromisoformat(at)).total_seconds()
+    except (ValueError, TypeError):
+        past = 0.0
+    return time.monotonic() - max(0.0, past)
 
 
 def print_summary(

@@ -8,7 +8,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness.bars import WorkloadBars
 from harness.errors import HarnessError, StorageError
+from harness.evidence import patch_statistics, timeline
 from harness.journal import AttemptState, RunState, fold, is_being_written, read_events
 from harness.store import AttemptFolder, RunFolder
 from harness.text import amount, duration_text, interval_text, printable, safe, shortened
@@ -149,6 +151,7 @@ class Shown:
             parts.append(safe(f"no verdict yet: {phase}, {self.attempt.steps} agent steps"))
         else:
             parts += verdict_parts(verdict)
+        parts += [*patch_statistics(self.diff()), *timeline(self.folder.trajectory)]
         if self.files:
             parts.append(
                 safe("files    " + "\n         ".join(shown_path(path) for path in self.files), multiline=True)
@@ -163,7 +166,8 @@ def verdict_parts(verdict: Verdict) -> list[RenderableType]:
     who = verdict.agent + (f", {verdict.model}" if verdict.model else "")
     parts: list[RenderableType] = [headline(verdict), safe(verdict.message, multiline=True), safe(f"agent    {who}")]
     if verdict.workloads:
-        parts.append(workload_table(verdict.workloads))
+        noise = verdict.timing.noise.speedup if verdict.timing and verdict.timing.noise else None
+        parts.append(WorkloadBars(verdict.workloads, verdict.speedup, noise))
     if verdict.timing:
         timing = verdict.timing
         confirmed = interval_text(timing.confirmation) if timing.confirmation else "not needed"

@@ -9,7 +9,16 @@ from datetime import datetime
 from typing import Literal
 
 from agent.messages import ToolCall
-from agent.trajectory import Ended, LimitReached, Prompted, ToolEnded, ToolStarted, TrajectoryEvent, TurnTaken
+from agent.trajectory import (
+    ContextCompacted,
+    Ended,
+    LimitReached,
+    Prompted,
+    ToolEnded,
+    ToolStarted,
+    TrajectoryEvent,
+    TurnTaken,
+)
 from harness.report.hidden import revealed
 from harness.text import duration_text, shortened
 
@@ -82,6 +91,11 @@ def conversation(events: Iterable[TrajectoryEvent]) -> list[Part]:
             call = open_calls.setdefault(event.result.call_id, Call(event.result.name, "", ""))
             call.answer, call.failed, call.seconds = clipped(event.result.output), event.result.is_error, event.seconds
             call.outcome = outcome(event.result.name, event.result.output)
+        elif isinstance(event, ContextCompacted):
+            sizes = f"{event.tokens_before:,} to {event.tokens_after:,} tokens"
+            parts.append(
+                Part("told", elapsed, event.step, f"**Context compacted** ({sizes}).\n\n{clipped(event.note)}")
+            )
         elif isinstance(event, LimitReached):
             parts.append(Part("end", elapsed, text=f"Limit reached: {event.kind} {event.value:g} of {event.limit:g}."))
         elif isinstance(event, Ended):

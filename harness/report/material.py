@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from agent.trajectory import TrajectoryError, TrajectoryEvent, read_trajectory
+from agent.trajectory import TrajectoryError, TrajectoryEvent, read_back
 from harness.events import Event
 from harness.journal import AttemptState, RunState, fold, is_being_written, read_events
 from harness.show import patch_file
@@ -20,6 +20,7 @@ from harness.verdict import REFERENCE, NoiseFloor, Verdict
 MOST_PATCH_BYTES = 400_000
 MOST_SAMPLES_BYTES = 64_000_000
 MOST_EVENTS = 4_000
+MOST_SESSION_BYTES = 64_000_000
 LOG_TAIL_BYTES = 4_000
 
 
@@ -89,19 +90,18 @@ class AttemptMaterial:
     @cached_property
     def events(self) -> tuple[list[TrajectoryEvent], str]:
         """The session's events, and a sentence about what of it cannot be shown (empty if all can)."""
-        found: list[TrajectoryEvent] = []
         try:
-            for event in read_trajectory(self.folder.trajectory):
-                if len(found) == MOST_EVENTS:
-                    return found, f"Only the first {MOST_EVENTS:,} events are shown."
-                found.append(event)
+            if self.folder.trajectory.stat().st_size > MOST_SESSION_BYTES:
+                return [], f"The session is over {MOST_SESSION_BYTES / 1e6:.0f} MB long and is not shown."
+            found = read_back(self.folder.trajectory)
         except FileNotFoundError:
             return [], "No session was recorded."
-        except TrajectoryError as error:
-            return found, f"The rest of the session cannot be read: {str(error).splitlines()[0]}"
-        except OSError as error:
-            return found, f"The session cannot be read: {error.strerror}."
-        return found, "" if found else "No session was recorded."
+        except (OSError, TrajectoryError) as error:
+            return [], f"The session cannot be read: {error}"
+        problem = f"{len(found.problems)} lines were left out: {found.problems[0]}" if found.problems else ""
+        if len(found.events) > MOST_EVENTS:
+            problem = f"Only the first {MOST_EVENTS:,} events are shown. {problem}"
+        return found.events[:MOST_EVENTS], problem or ("" if found.events else "No session was recorded.")
 
     @cached_property
     def build_log(self) -> Clipped:

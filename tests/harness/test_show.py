@@ -28,8 +28,8 @@ def test_an_attempt_is_shown_with_its_evidence(tmp_path: Path, monkeypatch: pyte
     for fact in (
         "faster  3.91x [3.71, 4.11]",
         "It is faster.",
-        "1,234",
-        "316",
+        "1.23 ms",
+        "316 µs",
         "held out",
         "+12 -3 in moe_align/align.py",
         "9 steps, 12k tokens in, 800 out, $0.25, 0:42",
