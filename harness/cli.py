@@ -14,6 +14,7 @@ import typer
 from typer.core import TyperGroup
 
 from harness import __version__
+from harness.cli_tools import add_verbs
 from harness.errors import HarnessError
 
 if TYPE_CHECKING:
@@ -458,6 +459,9 @@ def report(
     target = output or Path(f"{folder.name}.html")
     size = write_report(read_run(folder), target)
     typer.echo(f"{target}: {size / 1e6:.2f} MB")
+
+
+add_verbs(app)
 
 
 def main() -> None:

@@ -162,6 +162,6 @@ def find_tools(start: Path) -> Path:
         if root.name and (tool_folder(root) / "pipes" / "request").is_fifo():
             return tool_folder(root)
     raise UsageError(
-        f"{start} is in no attempt's worktree, or the attempt is over.",
-        remedy="Go to the worktree that `harness run --agent manual` named, or give it: harness submit DIR.",
+        f"{start} is in no worktree of an attempt under way.",
+        remedy="Go to the one that `harness run --agent manual` named, or name it with --worktree DIR.",
     )

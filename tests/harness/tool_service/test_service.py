@@ -162,7 +162,7 @@ def test_the_tools_of_a_worktree_are_found_from_anywhere_in_it(tmp_path: Path) -
         deep = tmp_path / "tree" / "a" / "b"
         deep.mkdir(parents=True)
         assert find_tools(deep) == access.folder == tool_folder(tmp_path / "tree")
-        with pytest.raises(UsageError, match="is in no attempt's worktree"):
+        with pytest.raises(UsageError, match="is in no worktree of an attempt"):
             find_tools(tmp_path)
     with pytest.raises(UsageError):
         find_tools(deep)
