@@ -18,6 +18,8 @@ from harness.network.log import RequestLog
 from harness.sandbox import Confinement, NoSandbox, Sandbox, SandboxUnavailable, current_sandbox
 
 if TYPE_CHECKING:
+    from anyio.from_thread import BlockingPortal
+
     from harness.network.gateway import ModelGateway
 
 _FORWARDER = Path(__file__).with_name("forwarder.py")
@@ -112,14 +114,25 @@ def open_access(
         if endpoint is not None:
             gateway = ModelGateway(endpoint, budget, requests)
             listener, address = doors.add(_GATEWAY_PORT, "model")
-            stack.enter_context(portal.wrap_async_context_manager(serving_gateway(gateway, listener)))
+            stack.enter_context(_running(portal, serving_gateway(gateway, listener)))
             environment |= _model_variables(f"http://{address}/v1", gateway.token)
         if allow_hosts:
             listener, address = doors.add(_PROXY_PORT, "hosts")
             proxy = HostProxy(hosts, requests)
-            stack.enter_context(portal.wrap_async_context_manager(serving_proxy(proxy, listener)))
+            stack.enter_context(_running(portal, serving_proxy(proxy, listener)))
             environment |= _proxy_variables(f"http://{address}", doors.host, hosts)
         yield Access(doors.prefix(), environment, doors.readable, (), gateway, used)
+
+
+@contextlib.contextmanager
+def _running(portal: BlockingPortal, server: contextlib.AbstractAsyncContextManager[None]) -> Iterator[None]:
+    """A server on the portal's thread. It never learns of what the caller's block raises, and so cannot wrap it."""
+    entered = portal.wrap_async_context_manager(server)
+    entered.__enter__()
+    try:
+        yield
+    finally:
+        entered.__exit__(None, None, None)
 
 
 @dataclass

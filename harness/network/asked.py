@@ -13,7 +13,9 @@ from harness.network.usage import estimate_tokens
 _POSTS = ("responses", "chat/completions")
 _GETS = re.compile(r"models(/[\w.:@+-]+)*")
 # Run on the agent's side, by the agent. The others are run by the provider, who is not behind our closed network.
-_OWN_TOOLS = frozenset({"function", "custom", "local_shell", "shell", "apply_patch", "namespace"})
+_OWN_TOOLS = frozenset({"function", "custom", "local_shell", "shell", "apply_patch", "namespace", "tool_search"})
+# Other ways to ask the provider for its tools: Chat Completions' search, OpenRouter's plug-ins, a stored prompt.
+_HOSTED_OPTIONS = ("web_search_options", "plugins", "prompt")
 
 
 class Refused(Exception):
@@ -83,14 +85,14 @@ def understand(method: str, path: str, content: bytes, models: tuple[str, ...]) 
     if models and model not in models:
         raise Refused(404, "model_not_found", f"This run's model is {', '.join(models)}; {model[:100]!r} is not.")
     _refuse_what_escapes(body)
-    chat = path == "chat/completions"
     stream = body.get("stream") is True
-    adds_usage = chat and stream and not _wants_usage(body)
+    adds_usage = path == "chat/completions" and stream and not _wants_usage(body)
     if adds_usage:
         options = body.get("stream_options")
         body["stream_options"] = {**(options if isinstance(options, dict) else {}), "include_usage": True}
-        content = json.dumps(body).encode()
-    return Asked(path, content, model, estimate_tokens(body), billed=True, stream=stream, adds_usage=adds_usage)
+    # Written anew: of a name that is there twice, others might read the other value.
+    written = _written(body)
+    return Asked(path, written, model, estimate_tokens(body), billed=True, stream=stream, adds_usage=adds_usage)
 
 
 def _parsed(content: bytes) -> dict[str, Any]:
@@ -103,6 +105,13 @@ def _parsed(content: bytes) -> dict[str, Any]:
     return body
 
 
+def _written(body: dict[str, Any]) -> bytes:
+    try:
+        return json.dumps(body, separators=(",", ":")).encode()
+    except RecursionError as error:
+        raise Refused(400, "invalid_json", "The request's body is nested too deeply.") from error
+
+
 def _wants_usage(body: dict[str, Any]) -> bool:
     options = body.get("stream_options")
     return isinstance(options, dict) and options.get("include_usage") is True
@@ -112,24 +121,36 @@ def _refuse_what_escapes(body: dict[str, Any]) -> None:
     """What the bill would miss, and what reaches the world through the provider."""
     if body.get("background"):
         raise Refused(400, "background", "background=true is not let through: its usage would be reported to nobody.")
-    if body.get("web_search_options") is not None:
-        raise _hosted("web_search_options")
-    tools = body.get("tools")
-    for tool in tools if isinstance(tools, list) else []:
-        kind = tool.get("type") if isinstance(tool, dict) else None
-        if kind not in _OWN_TOOLS:
-            raise _hosted(f"The tool {str(kind)[:100]!r}")
+    if body.get("service_tier") == "priority":
+        raise Refused(
+            400, "service_tier", "service_tier=priority is not let through: it costs more than the budget counts."
+        )
+    for name in _HOSTED_OPTIONS:
+        if body.get(name):
+            raise _hosted(name)
+    _check_tools(body.get("tools"))
     left: list[object] = [body.get("input"), body.get("messages")]
     while left:
         each = left.pop()
         if isinstance(each, list):
             left += each
         elif isinstance(each, dict):
-            for key, value in each.items():
-                url = value.get("url") if isinstance(value, dict) else value
-                if key in ("image_url", "file_url") and not (isinstance(url, str) and url.startswith("data:")):
-                    raise _hosted(f"{key} with an address that the provider would fetch (send data:... instead)")
             left += each.values()
+            for name, value in each.items():
+                url = value.get("url") if isinstance(value, dict) else value
+                if name.endswith("_url") and url is not None and not str(url).startswith("data:"):
+                    raise _hosted(f"{name} with an address for the provider to fetch (send data:... instead)")
+
+
+def _check_tools(tools: object) -> None:
+    for tool in tools if isinstance(tools, list) else []:
+        kind = tool.get("type") if isinstance(tool, dict) else None
+        place = tool.get("environment") if isinstance(tool, dict) else None
+        elsewhere = isinstance(place, dict) and place.get("type") != "local"
+        if kind not in _OWN_TOOLS or elsewhere:
+            raise _hosted(f"The tool {str(kind)[:100]!r}")
+        if kind == "namespace":
+            _check_tools(tool.get("tools"))
 
 
 def _hosted(what: str) -> Refused:

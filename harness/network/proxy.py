@@ -11,11 +11,10 @@ import ipaddress
 import socket
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 
 import h11
 
-from harness.network.headers import OF_ONE_CONNECTION
+from harness.network.absolute_form import FRAMING, NotPassed, Visit, absolute, end_to_end, exchange
 from harness.network.hosts import Address, AllowedHosts, split
 from harness.network.log import RequestLog
 from harness.network.peer import Peer, join
@@ -25,37 +24,6 @@ Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 _CONNECT_SECONDS = 15.0
 _MOST_AT_ONCE = 256
-# Where there are both, the first counts (RFC 9112, 6.3).
-_FRAMING = (b"transfer-encoding", b"content-length")
-_HTTP = "http://"
-
-
-class _Refusal(Exception):
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(message)
-        self.status = status
-        self.message = message
-
-
-@dataclass
-class _Visit:
-    """One connection as the log will have it."""
-
-    start: float
-    method: str | None = None
-    target: str | None = None
-    allowed: bool = False
-    address: str | None = None
-    status: int | None = None
-    reason: str | None = None
-    sent_bytes: int = 0
-    received_bytes: int = 0
-
-    def sent(self, size: int) -> None:
-        self.sent_bytes += size
-
-    def received(self, size: int) -> None:
-        self.received_bytes += size
 
 
 async def resolve(host: str, port: int) -> list[Address]:
@@ -79,7 +47,7 @@ class HostProxy:
 
     async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one connection, and close it."""
-        visit = _Visit(time.monotonic(), reason="ended with the attempt")
+        visit = Visit(time.monotonic(), reason="ended with the attempt")
         task = asyncio.current_task()
         if task is not None:
             self._tasks.add(task)
@@ -87,7 +55,7 @@ class HostProxy:
         try:
             await self._serve(client, visit)
             visit.reason = None
-        except _Refusal as refusal:
+        except NotPassed as refusal:
             visit.status, visit.reason = refusal.status, refusal.message
             await client.refuse(refusal.status, refusal.message)
         except h11.RemoteProtocolError as error:
@@ -107,27 +75,27 @@ class HostProxy:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _serve(self, client: Peer, visit: _Visit) -> None:
+    async def _serve(self, client: Peer, visit: Visit) -> None:
         request = await client.next_event()
         if not isinstance(request, h11.Request):
-            raise _Refusal(400, "no request")
+            raise NotPassed(400, "no request")
         visit.method, visit.target = request.method.decode("ascii"), request.target.decode("latin-1")
         if len(self._tasks) > _MOST_AT_ONCE:
-            raise _Refusal(503, "too many connections at once")
-        framing = [name for name, _ in request.headers if name in _FRAMING]
+            raise NotPassed(503, "too many connections at once")
+        framing = [name for name, _ in request.headers if name in FRAMING]
         if len(framing) > 1:
-            raise _Refusal(400, "Content-Length and Transfer-Encoding together, or one of them twice")
+            raise NotPassed(400, "Content-Length and Transfer-Encoding together, or one of them twice")
         if visit.method == "CONNECT":
             if framing:
-                raise _Refusal(400, "CONNECT with a body")
+                raise NotPassed(400, "CONNECT with a body")
             await self._tunnel(client, visit)
         else:
             await self._pass_on(client, request, visit)
 
-    async def _tunnel(self, client: Peer, visit: _Visit) -> None:
+    async def _tunnel(self, client: Peer, visit: Visit) -> None:
         parts = split(visit.target or "")
         if parts is None or parts[1] is None:
-            raise _Refusal(400, "CONNECT takes HOST:PORT")
+            raise NotPassed(400, "CONNECT takes HOST:PORT")
         server = await self._connect(parts[0], parts[1], visit)
         try:
             await client.next_event()  # the end of the request
@@ -140,34 +108,34 @@ class HostProxy:
         finally:
             server[1].close()
 
-    async def _pass_on(self, client: Peer, request: h11.Request, visit: _Visit) -> None:
-        host, port, target = _absolute(visit.target or "")
+    async def _pass_on(self, client: Peer, request: h11.Request, visit: Visit) -> None:
+        host, port, target = absolute(visit.target or "")
         server = Peer(h11.CLIENT, *await self._connect(host, port, visit))
         try:
-            headers = [(b"host", (host if port == 80 else f"{host}:{port}").encode("ascii")), *_end_to_end(request)]
+            headers = [(b"host", (host if port == 80 else f"{host}:{port}").encode("ascii")), *end_to_end(request)]
             await server.send(h11.Request(method=request.method, target=target, headers=headers))
-            await _exchange(client, server, visit)
+            await exchange(client, server, visit)
         finally:
             server.writer.close()
 
-    async def _connect(self, host: str, port: int, visit: _Visit) -> Streams:
+    async def _connect(self, host: str, port: int, visit: Visit) -> Streams:
         """Connect to one of the host's addresses, which is looked at first and not asked for again.
 
         Raises:
-            _Refusal: the host is not named, or leads to where only an address named itself may lead; or no answer.
+            NotPassed: the host is not named, or leads to where only an address named itself may lead; or no answer.
         """
         if not self._hosts.allow(host, port):
-            raise _Refusal(403, f"{host}:{port} is not among the hosts that --allow-host names: {self._hosts}")
+            raise NotPassed(403, f"{host}:{port} is not among the hosts that --allow-host names: {self._hosts}")
         failure: Exception = OSError("no answer")
         try:
             async with asyncio.timeout(_CONNECT_SECONDS):
                 addresses = await self._resolve(host.strip("[]"), port)
         except (OSError, UnicodeError) as error:
-            raise _Refusal(502, f"{host} has no address: {error or 'no answer'}") from error
+            raise NotPassed(502, f"{host} has no address: {error or 'no answer'}") from error
         good = [address for address in addresses if self._hosts.allow_address(address, port)]
         if not good:
             where = ", ".join(sorted({str(address) for address in addresses}))
-            raise _Refusal(403, f"{host} is at {where}, in this machine or its networks: name that address itself")
+            raise NotPassed(403, f"{host} is at {where}, in this machine or its networks: name that address itself")
         visit.allowed = True
         for address in good:
             visit.address = str(address)
@@ -176,9 +144,9 @@ class HostProxy:
                     return await asyncio.open_connection(visit.address, port)
             except OSError as error:
                 failure = error
-        raise _Refusal(502, f"{host}:{port} cannot be reached: {failure or 'no answer'}")
+        raise NotPassed(502, f"{host}:{port} cannot be reached: {failure or 'no answer'}")
 
-    def _write(self, visit: _Visit) -> None:
+    def _write(self, visit: Visit) -> None:
         self._log.write(
             "proxy",
             method=visit.method,
@@ -191,84 +159,3 @@ class HostProxy:
             received_bytes=visit.received_bytes,
             seconds=round(time.monotonic() - visit.start, 3),
         )
-
-
-def _absolute(target: str) -> tuple[str, int, str]:
-    """Host, port and what follows them, of an address in absolute form."""
-    if not target.lower().startswith(_HTTP):
-        raise _Refusal(400, "this is a proxy: it takes CONNECT, and addresses that begin with http://")
-    rest = target[len(_HTTP) :]
-    end = next((place for place, letter in enumerate(rest) if letter in "/?#"), len(rest))
-    parts = split(rest[:end])
-    if parts is None or "#" in rest:
-        raise _Refusal(400, "the address is not one of a host")
-    path = rest[end:]
-    return parts[0], parts[1] or 80, path if path.startswith("/") else f"/{path}"
-
-
-def _end_to_end(message: h11.Request | h11.Response) -> list[tuple[bytes, bytes]]:
-    """The headers that are for the other end, and how the message is framed."""
-    named = {
-        word.strip().lower() for name, value in message.headers if name == b"connection" for word in value.split(b",")
-    }
-    present = {name for name, _ in message.headers}
-    framing = next((name for name in _FRAMING if name in present), None)
-    kept = []
-    for name, value in message.headers:
-        text = name.decode("ascii")
-        ours = text in OF_ONE_CONNECTION or text == "host" or text.startswith("proxy-") or name in named
-        if name == framing or not (ours or name in _FRAMING):
-            kept.append((name, value))
-    return [*kept, (b"connection", b"close")]
-
-
-async def _exchange(client: Peer, server: Peer, visit: _Visit) -> None:
-    """Pass on the body and the answer side by side: a server may answer, and end, before it has the whole request."""
-    asking = asyncio.create_task(_copy_request(client, server, visit))
-    replying = asyncio.create_task(_copy_reply(server, client, visit))
-    try:
-        done, _ = await asyncio.wait({asking, replying}, return_when=asyncio.FIRST_COMPLETED)
-        if replying not in done:
-            asking.result()
-        await replying
-    finally:
-        asking.cancel()
-        replying.cancel()
-        await asyncio.gather(asking, replying, return_exceptions=True)
-
-
-async def _copy_request(client: Peer, server: Peer, visit: _Visit) -> None:
-    while True:
-        if client.connection.they_are_waiting_for_100_continue and client.connection.our_state is h11.SEND_RESPONSE:
-            await client.send(h11.InformationalResponse(status_code=100, headers=[]))
-        match await client.next_event():
-            case h11.Data(data=data):
-                visit.sent(len(data))
-                await server.send(h11.Data(data=data))
-            case h11.EndOfMessage():
-                await server.send(h11.EndOfMessage())
-                return
-            case _:
-                raise ConnectionAbortedError("the client has gone")
-
-
-async def _copy_reply(server: Peer, client: Peer, visit: _Visit) -> None:
-    while True:
-        try:
-            event = await server.next_event()
-        except h11.RemoteProtocolError as error:
-            raise _Refusal(502, f"the server does not speak HTTP: {error}") from error
-        match event:
-            case h11.InformationalResponse():
-                continue
-            case h11.Response() as response:
-                visit.status = response.status_code
-                await client.send(h11.Response(status_code=response.status_code, headers=_end_to_end(response)))
-            case h11.Data(data=data):
-                visit.received(len(data))
-                await client.send(h11.Data(data=data))
-            case h11.EndOfMessage():
-                await client.send(h11.EndOfMessage())
-                return
-            case _:
-                raise ConnectionAbortedError("the server has gone")

@@ -29,7 +29,7 @@ async def serving_gateway(gateway: ModelGateway, listener: socket.socket) -> Asy
     """Serve until the block ends; replies under way then get a moment to end by themselves."""
     import uvicorn  # noqa: PLC0415 - slow to import
 
-    _quiet_lost_replies()
+    _quiet()
     config = uvicorn.Config(
         gateway,
         http="h11",
@@ -70,12 +70,13 @@ async def _until_started(server: Server) -> None:
         await anyio.sleep(_TICK_SECONDS)
 
 
-def _quiet_lost_replies() -> None:
-    """The server would print a traceback for each; they are in our own log."""
+def _quiet() -> None:
+    """The server would print a traceback for every lost reply, and a line for every client that speaks no HTTP."""
     logger = logging.getLogger("uvicorn.error")
-    if _is_ours not in logger.filters:
-        logger.addFilter(_is_ours)
+    if _is_trouble not in logger.filters:
+        logger.addFilter(_is_trouble)
 
 
-def _is_ours(record: logging.LogRecord) -> bool:
-    return not (record.exc_info and isinstance(record.exc_info[1], ReplyLost))
+def _is_trouble(record: logging.LogRecord) -> bool:
+    lost = record.exc_info and isinstance(record.exc_info[1], ReplyLost)
+    return record.levelno >= logging.ERROR and not lost

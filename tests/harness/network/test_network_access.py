@@ -76,6 +76,13 @@ except urllib.error.HTTPError as error:
     ]
 
 
+def test_what_a_caller_raises_comes_out_as_it_is(tmp_path: Path) -> None:
+    for raised in (KeyboardInterrupt("ours"), UsageError("ours")):
+        with pytest.raises(type(raised)) as caught, opened("http://h/v1", "none", tmp_path, hosts=["h"]):
+            raise raised
+        assert caught.value is raised
+
+
 def test_a_host_that_is_none_is_told_before_anything_starts(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="https://x"), opened("http://h/v1", "none", tmp_path, hosts=["https://x"]):
         raise AssertionError("it must not open")
