@@ -5,14 +5,16 @@ from __future__ import annotations
 import os
 from typing import Literal
 
-from agent.model import Model, ModelError
+from agent.model import Model
 from agent.openai_chat import OpenAIChatModel
-from agent.openai_client import CONNECT_SECONDS, Effort, new_client
+from agent.openai_client import Effort
+from agent.openai_list import ListError, list_models
 from agent.openai_responses import OpenAIResponsesModel
 
-__all__ = ["OpenAIChatModel", "OpenAIResponsesModel", "list_models", "new_model"]
+__all__ = ["OpenAIChatModel", "OpenAIResponsesModel", "new_model", "offered_context"]
 
 Wire = Literal["auto", "responses", "chat"]
+_LOOK_SECONDS = 5.0
 
 
 def new_model(
@@ -42,15 +44,10 @@ def new_model(
     return kind(name, base_url=url, api_key=api_key, effort=effort)
 
 
-def list_models(*, base_url: str | None = None, api_key: str | None = None) -> list[str]:
-    """The names the endpoint offers, sorted.
-
-    Raises:
-        ModelError: it cannot be asked.
-    """
-    import openai  # noqa: PLC0415 - slow to import, needed only here
-
+def offered_context(name: str, *, base_url: str, api_key: str | None = None) -> int | None:
+    """How many tokens a model reads, if its endpoint lists it and says so. Not every server can be asked."""
     try:
-        return sorted(model.id for model in new_client(base_url, api_key, CONNECT_SECONDS).models.list())
-    except openai.APIError as error:
-        raise ModelError(f"The endpoint does not list its models: {error}", retryable=True) from error
+        offered = list_models(base_url=base_url, api_key=api_key, seconds=_LOOK_SECONDS)
+    except ListError:
+        return None
+    return next((each.context_tokens for each in offered if each.name == name), None)

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from agent.budget import Limits
+from agent.budget import Limits, Pricing
 from agent.loop import AgentOutcome, run_agent
 from agent.model import Model, ModelError, RecordedModel
 from agent.trajectory import Trajectory
 from agent.workbench import Workbench
 from harness.errors import TaskError, UsageError
 from harness.git import Repository
+from harness.live_model import LiveOptions, live_model
 from harness.task import LoadedTask
 from harness.verdict import REFERENCE
 from harness.workbench import WorktreeBench
@@ -52,7 +53,10 @@ class Agent(Protocol):
 
 @dataclass
 class LoopAgent:
-    """Our own loop over a model; `new_model` gives a fresh one for every attempt."""
+    """Our own loop over a model; `new_model` gives a fresh one for every attempt.
+
+    Without `pricing` the model's dollars are not counted; without `context_tokens` it is shown everything.
+    """
 
     name: str
     model: str | None
@@ -60,13 +64,24 @@ class LoopAgent:
     note: str | None = None
     version: str | None = None
     own_tools: bool = False
+    pricing: Pricing | None = None
+    context_tokens: int | None = None
 
     def work(
         self, workbench: Workbench, prompt: str, limits: Limits, trajectory: Path, on_step: OnStep
     ) -> AgentOutcome:
         """Run the loop, every event on disk as it happens."""
         with Trajectory(trajectory) as record:
-            return run_agent(self.new_model(), workbench, prompt, limits, record, on_step)
+            return run_agent(
+                self.new_model(),
+                workbench,
+                prompt,
+                limits,
+                record,
+                on_step,
+                prices=self.pricing,
+                context_tokens=self.context_tokens,
+            )
 
 
 @dataclass
@@ -155,6 +170,8 @@ def make_agent(
     loaded: LoadedTask,
     base: Repository,
     allow_hosts: tuple[str, ...] = (),
+    *,
+    live: LiveOptions | None = None,
 ) -> Agent:
     """The agent a user means.
 
@@ -171,7 +188,7 @@ def make_agent(
     if name == "replay":
         return _replay(loaded, base, asked=wanted is not None)
     if name == "loop":
-        return _live(model, base_url)
+        return _live(model, base_url, live or LiveOptions(), loaded)
     from harness.external.registry import make_external  # noqa: PLC0415 - the loop does without what it imports
 
     return make_external(name, AgentRequest(argument if colon else None, model, base_url, allow_hosts, loaded, base))
@@ -192,13 +209,15 @@ def _replay(loaded: LoadedTask, base: Repository, *, asked: bool) -> Agent:
     return LoopAgent(name="replay", model=None, new_model=lambda: RecordedModel.load(recording), note=note)
 
 
-def _live(model: str | None, base_url: str | None) -> Agent:
+def _live(model: str | None, base_url: str | None, options: LiveOptions, loaded: LoadedTask) -> Agent:
     if model is None:
         raise UsageError("--agent loop needs a model.", remedy="Name one with -m MODEL.")
-    from agent.openai_model import new_model  # noqa: PLC0415  (imports the SDK's configuration only when asked for)
-
-    try:
-        new_model(model, base_url=base_url)  # a missing key is told now, not after the base is admitted
-    except ModelError as error:
-        raise UsageError(str(error)) from error
-    return LoopAgent(name="loop", model=model, new_model=lambda: new_model(model, base_url=base_url))
+    live = live_model(model, base_url, options, loaded.task)
+    return LoopAgent(
+        name="loop",
+        model=model,
+        new_model=live.new,
+        note=live.note,
+        pricing=live.pricing,
+        context_tokens=live.context_tokens,
+    )

@@ -90,6 +90,7 @@ SandboxKind = Annotated[
     Literal["auto", "bubblewrap", "landlock", "namespaces", "landlock-only", "none"],
     typer.Option("--sandbox", help="What confines the target's side; none only by name, and recorded in the verdict."),
 ]
+BaseUrl = Annotated[str | None, typer.Option("--base-url", metavar="URL", help="An OpenAI-compatible endpoint.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout, for programs.")]
 
 
@@ -143,8 +144,29 @@ def run(
         ),
     ] = None,
     model: Annotated[str | None, typer.Option("-m", "--model", help="The model the agent asks.")] = None,
-    base_url: Annotated[
-        str | None, typer.Option("--base-url", metavar="URL", help="An OpenAI-compatible endpoint.")
+    base_url: BaseUrl = None,
+    wire: Annotated[
+        # The names of `harness.live_model.Wire` and `Effort`, which are too much to import for a help text.
+        Literal["auto", "responses", "chat"],
+        typer.Option(help="How to speak to the endpoint; auto is responses at OpenAI, chat elsewhere."),
+    ] = "auto",
+    effort: Annotated[
+        Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"] | None,
+        typer.Option(help="Reasoning effort, for models that take one."),
+    ] = None,
+    context: Annotated[
+        int | None, typer.Option(min=1_000, metavar="TOKENS", help="How much the model reads, if not known by itself.")
+    ] = None,
+    price: Annotated[
+        str | None,
+        typer.Option(metavar="INPUT,CACHED,OUTPUT", help="The model's price in dollars for a million tokens."),
+    ] = None,
+    allow_unknown_price: Annotated[
+        bool, typer.Option("--allow-unknown-price", help="Run although no limit in dollars can be held.")
+    ] = False,
+    limit: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=VALUE", help="Another limit for each attempt: steps, seconds, tokens or usd."),
     ] = None,
     allow_host: Annotated[
         list[str] | None,
@@ -170,10 +192,13 @@ def run(
 ) -> None:
     """Let an agent make a task's code faster, and judge what it did."""
     from harness.display import print_summary, watching  # noqa: PLC0415
+    from harness.live_model import LiveOptions  # noqa: PLC0415
+    from harness.model_key import take_model_key  # noqa: PLC0415
     from harness.run import RunOptions, run_task  # noqa: PLC0415
     from harness.sandbox import harden_self  # noqa: PLC0415
 
-    harden_self()  # the model's key is in this process's environment, and `--sandbox none` hides nothing
+    take_model_key()  # nothing that is started from here on inherits it
+    harden_self()  # it is in this process's memory, and `--sandbox none` hides nothing
 
     options = RunOptions(
         task=task,
@@ -188,6 +213,8 @@ def run(
         seed=seed,
         placebos=placebos,
         sandbox=sandbox,
+        live=LiveOptions(wire, effort, price, allow_unknown_price, context),
+        limits=tuple(limit or ()),
     )
     with watching(json=json) as emit:
         outcome = run_task(options, emit)
@@ -290,6 +317,18 @@ def calibrate(
         _print(rendered(outcome.calibration))
         typer.echo(f"kept: {outcome.file}" if outcome.replaced else f"an earlier one, longer, stands: {outcome.file}")
     raise typer.Exit(INTERRUPTED if outcome.interrupted else 0)
+
+
+@app.command(rich_help_panel=LOOK)
+def models(base_url: BaseUrl = None, json: Json = False) -> None:
+    """List the models an endpoint offers, with their prices and how much they read where that is known."""
+    from harness.models import list_endpoint  # noqa: PLC0415
+
+    listing = list_endpoint(base_url)
+    if json:
+        _print_json(listing.as_json())
+    else:
+        _print(listing.render())
 
 
 @app.command("list", rich_help_panel=LOOK)

@@ -16,6 +16,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from harness.errors import InfrastructureError, StorageError
+from harness.model_key import without_secrets
 
 if TYPE_CHECKING:
     from git import Git
@@ -63,7 +64,8 @@ class GitError(InfrastructureError):
 
 def clean_environment() -> dict[str, str]:
     """The environment minus everything that steers git, plus the switches that keep it from asking or looking."""
-    kept = {key: value for key, value in os.environ.items() if not key.startswith("GIT_") or key.startswith("GIT_SSL")}
+    mine = without_secrets(os.environ)
+    kept = {key: value for key, value in mine.items() if not key.startswith("GIT_") or key.startswith("GIT_SSL")}
     return kept | {
         "GIT_CONFIG_GLOBAL": "/dev/null",
         "GIT_CONFIG_NOSYSTEM": "1",

@@ -22,6 +22,8 @@ from harness.evaluate import Judge
 from harness.events import AdmissionStep, Admitted, Emit, Event, RunFinished, RunStarted, TimingProgress
 from harness.git import Repository
 from harness.journal import Journal
+from harness.limits import with_limits
+from harness.live_model import LiveOptions
 from harness.placebo import PlaceboAgent, require_editable
 from harness.sandbox import Wanted, use_sandbox
 from harness.selection import settle_best
@@ -47,6 +49,8 @@ class RunOptions:
     placebos: int = 0
     sandbox: Wanted = "auto"
     allow_hosts: tuple[str, ...] = ()
+    live: LiveOptions = field(default_factory=LiveOptions)
+    limits: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -83,7 +87,15 @@ def run_task(options: RunOptions, emit: Emit) -> RunOutcome:
         Interrupted: Ctrl-C or SIGTERM; what was finished by then is in the journal.
     """
     with _run(options, emit) as run:
-        agent = make_agent(options.agent, options.model, options.base_url, run.loaded, run.sealed, options.allow_hosts)
+        agent = make_agent(
+            options.agent,
+            options.model,
+            options.base_url,
+            run.loaded,
+            run.sealed,
+            options.allow_hosts,
+            live=options.live,
+        )
         if options.placebos:
             require_editable(run.sealed, run.loaded.task.target_files)
         reference = run.loaded.reference_patch
@@ -195,7 +207,7 @@ class _Run:
 @contextmanager
 def _run(options: RunOptions, emit: Emit) -> Iterator[_Run]:
     """A run's frame: folders and journal before, the last event and a clean house after, whatever happens."""
-    loaded = load_task(options.task)
+    loaded = with_limits(load_task(options.task), options.limits)
     use_sandbox(options.sandbox)
     require_writable(options.worktrees)
     folder = create_run(loaded.task.name, options.out)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -65,8 +65,18 @@ class Limits(_Section):
 
     steps: int = Field(60, gt=0, description="Calls of the model.")
     seconds: float = Field(3600, gt=0, strict=False, description="Wall-clock seconds.")
-    usd: float = Field(5.0, gt=0, strict=False, description="Dollars for the model.")
+    usd: float | None = Field(5.0, gt=0, strict=False, description="Dollars for the model; null for no limit.")
     tokens: int = Field(2_000_000, gt=0, description="Tokens, input and output together.")
+
+
+class ModelPrice(_Section):
+    """What a model costs, in dollars for a million tokens."""
+
+    input: float = Field(ge=0, strict=False, description="Input that is not from the provider's cache.")
+    cached: float | None = Field(
+        None, ge=0, strict=False, description="Input from its cache; as other input if absent."
+    )
+    output: float = Field(ge=0, strict=False, description="Output, reasoning included.")
 
 
 class Task(_Section):
@@ -96,6 +106,9 @@ class Task(_Section):
     recorded: str | None = Field(None, description="A recorded session that `--agent replay` plays.")
     constraints: list[str] = Field(default_factory=list, description="Sentences shown to the agent.")
     limits: Limits = Field(default_factory=Limits)
+    prices: dict[str, ModelPrice] = Field(
+        default_factory=dict, description="What models cost, by name, where price data do not know or are wrong."
+    )
 
     @model_validator(mode="after")
     def _can_be_timed(self) -> Task:
@@ -244,7 +257,9 @@ def _explain(file: Path, root: yaml.MappingNode, error: ValidationError) -> str:
 def _valid_keys(where: tuple[int | str, ...]) -> list[str]:
     model: Any = Task
     for part in where:
-        model = model.model_fields[part].annotation if isinstance(part, str) else model
+        if not isinstance(part, str):
+            continue
+        model = get_args(model)[-1] if get_origin(model) is dict else model.model_fields[part].annotation
     return list(model.model_fields)
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from harness.errors import UsageError
+from harness.model_key import model_key
 
 OPENAI_URL = "https://api.openai.com/v1"
 
@@ -54,7 +55,7 @@ class Endpoint:
             UsageError: there is no key, and OpenAI's endpoint needs one; or the URL is none.
         """
         url = base_url or os.environ.get("OPENAI_BASE_URL") or None
-        key = os.environ.get("OPENAI_API_KEY") or None
+        key = model_key()
         if url is None and key is None:
             raise UsageError(
                 "There is no key for the model's endpoint.",

@@ -19,6 +19,7 @@ from typing import IO
 
 from agent.stopping import current_stop
 from harness.errors import AdmissionError, HarnessError, InfrastructureError, TaskError
+from harness.model_key import without_secrets
 from harness.timing.measurement import (
     Failed,
     MeasureJob,
@@ -148,14 +149,15 @@ def _scratch(request: RefereeRequest) -> Iterator[tuple[RefereeRequest, IO[bytes
 def _referee(request: RefereeRequest, errors: IO[bytes]) -> Iterator[subprocess.Popen[str]]:
     """The running referee, in a session of its own so that Ctrl-C reaches only us; ended with all below it."""
     python_path = os.pathsep.join(filter(None, [str(_PACKAGE_PARENT), os.environ.get("PYTHONPATH")]))
+    # Its threads, too, must not spin beside the workers.
+    settings = {"PYTHONPATH": python_path, "OMP_WAIT_POLICY": "PASSIVE", "KMP_BLOCKTIME": "0"}
     process = subprocess.Popen(
         [sys.executable, "-P", "-m", "harness.timing.referee"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=errors,
         text=True,
-        # Its threads, too, must not spin beside the workers.
-        env=os.environ | {"PYTHONPATH": python_path, "OMP_WAIT_POLICY": "PASSIVE", "KMP_BLOCKTIME": "0"},
+        env=without_secrets(os.environ) | settings,
         start_new_session=True,
     )
     try:

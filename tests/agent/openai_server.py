@@ -20,11 +20,11 @@ class Handler(BaseHTTPRequestHandler):
     server: Server
 
     def do_GET(self) -> None:
-        send_json(200, {"object": "list", "data": [{"id": name, "object": "model"} for name in ("m2", "m1")]})(self)
+        self.server.models(self)
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
-        self.server.requests.append(Request(self.path, json.loads(body), self.headers["Authorization"]))
+        self.server.requests.append(Request(self.path, json.loads(body), self.headers["Authorization"], body))
         self.server.replies.pop(0)(self)
 
     def log_message(self, format: str, *args: object) -> None:
@@ -38,6 +38,7 @@ class Request:
     path: str
     body: Json
     authorization: str
+    raw: bytes
 
 
 class Server(ThreadingHTTPServer):
@@ -45,9 +46,10 @@ class Server(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, replies: list[Reply]) -> None:
+    def __init__(self, replies: list[Reply], models: Reply | None = None) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         self.replies = replies
+        self.models = models or send_json(200, {"object": "list", "data": [{"id": "m2"}, {"id": "m1"}]})
         self.requests: list[Request] = []
 
     def handle_error(self, request: object, client_address: object) -> None:
