@@ -237,9 +237,7 @@ def open_session(
         record = Recorder(written, budget, on_step)
         record.prompt(prompt)
         log = trajectory.with_name("requests.jsonl")
-        access = stack.enter_context(
-            open_access(reach.endpoint, reach.allow_hosts, budget, workbench.scratch / "network", log)
-        )
+        access = stack.enter_context(open_access(reach.endpoint, reach.allow_hosts, budget, log))
         served = serve_tools(
             workbench, tool_folder(workbench.root), record.served, seconds_left=lambda: budget.seconds_left
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -63,7 +64,6 @@ def open_access(
     endpoint: Endpoint | None,
     allow_hosts: Sequence[str],
     budget: Budget,
-    folder: Path,
     log: Path,
     *,
     sandbox: Sandbox | None = None,
@@ -77,7 +77,6 @@ def open_access(
         endpoint: the model's endpoint; None for an agent that asks no model.
         allow_hosts: `HOST` or `HOST:PORT` each, to be reached through a proxy.
         budget: what may be used up; the gateway charges it.
-        folder: a private folder for sockets; made where it is not there.
         log: the file that every request is added to, as a JSON line.
         sandbox: what the command will be confined by; the one in use by default.
 
@@ -102,9 +101,9 @@ def open_access(
     from harness.network.proxy import HostProxy  # noqa: PLC0415
     from harness.network.serve import serving_gateway, serving_proxy  # noqa: PLC0415
 
-    sockets = folder / "sockets"
-    sockets.mkdir(parents=True, exist_ok=True, mode=0o700)
     with contextlib.ExitStack() as stack:
+        # Not below anything that a command may write to: what it put in its place would be shown to the next one.
+        sockets = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="perf-harness-"))).resolve()
         requests = RequestLog(log)
         stack.callback(requests.close)
         portal = stack.enter_context(start_blocking_portal())
@@ -164,7 +163,7 @@ class _Doors:
     def prefix(self) -> list[str]:
         if self.shared:
             return []
-        return [sys.executable, "-I", "-S", str(_FORWARDER), str(self.folder.resolve()), *self.routes, "--"]
+        return [sys.executable, "-I", "-S", str(_FORWARDER), str(self.folder), *self.routes, "--"]
 
 
 def _own_address(hosts: AllowedHosts) -> str:

@@ -152,7 +152,8 @@ class ModelGateway:
             self.reported += reply.usage
             self._budget.charge_turn(reply.usage)
             return reply.usage, False
-        guessed = Usage(input=asked.input_tokens, output=reply.written_tokens if reply else 0)
+        written = reply.written_tokens if reply else 0
+        guessed = Usage(input=asked.input_tokens, output=written, estimated=asked.input_tokens + written)
         self.estimated += guessed
         self._budget.charge_turn(guessed)
         return guessed, True

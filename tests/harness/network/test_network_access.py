@@ -96,7 +96,6 @@ def test_without_sockets_it_says_what_is_needed(tmp_path: Path) -> None:
             Endpoint("http://127.0.0.1:1/v1"),
             [],
             new_budget(),
-            tmp_path,
             tmp_path / "log",
             sandbox=KernelSandbox(namespaces=False, landlock=True),
         ),
@@ -107,7 +106,7 @@ def test_without_sockets_it_says_what_is_needed(tmp_path: Path) -> None:
 
 def test_with_nothing_to_reach_nothing_is_started(tmp_path: Path) -> None:
     only = KernelSandbox(namespaces=False, landlock=True)
-    with open_access(None, [], new_budget(), tmp_path / "net", tmp_path / "log", sandbox=only) as access:
+    with open_access(None, [], new_budget(), tmp_path / "log", sandbox=only) as access:
         assert (access.prefix, access.environment, access.readable, access.gateway) == ([], {}, (), None)
     assert list(tmp_path.iterdir()) == []
 
@@ -118,4 +117,4 @@ def opened(
     """Access to an endpoint, and to hosts, from one sandbox."""
     sandbox = choose_sandbox(cast("Wanted", name))
     endpoint = Endpoint(url, KEY)
-    return open_access(endpoint, hosts, budget or new_budget(), folder / "net", folder / "log.jsonl", sandbox=sandbox)
+    return open_access(endpoint, hosts, budget or new_budget(), folder / "log.jsonl", sandbox=sandbox)

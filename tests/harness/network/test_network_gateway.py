@@ -85,7 +85,6 @@ def setting(tmp_path: Path) -> Callable[..., Any]:
                 Endpoint(server.url, KEY, models),
                 [],
                 budget,
-                tmp_path / "net",
                 tmp_path / "log.jsonl",
                 sandbox=NoSandbox(),
             ) as access,
