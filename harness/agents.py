@@ -28,6 +28,10 @@ BUILT_IN = ("replay", "loop", "nop")
 NOTICE = "notice"
 
 
+# These reach nobody, whatever --allow-host says.
+_WITHOUT_NETWORK = ("replay", "loop", "nop", "manual", "oracle")
+
+
 class Agent(Protocol):
     """Whoever edits the code.
 
@@ -148,17 +152,20 @@ class AgentRequest:
         Without `-m` and `--base-url` it gets no model of ours: a key in the environment alone pays for nothing.
 
         Raises:
-            UsageError: it needs a model and none is named, or there is no key for it.
+            UsageError: it needs a model and none is named, there is no key for it, or `--allow-host` names no host.
+            SandboxUnavailable: the sandbox gives commands no way out at all.
         """
         from agent.prices import look_up  # noqa: PLC0415 - slow to import, all three
         from harness.external.session import Reach  # noqa: PLC0415
-        from harness.network import Endpoint  # noqa: PLC0415
+        from harness.network import Endpoint, require_access  # noqa: PLC0415
 
         if needs_model and self.model is None:
             raise UsageError("This agent needs a model.", remedy="Name one with -m MODEL.")
         if self.model is None and self.base_url is None:
+            require_access(None, self.allow_hosts)
             return Reach(allow_hosts=self.allow_hosts)
         endpoint = Endpoint.from_environment(self.base_url, (self.model,) if self.model else ())
+        require_access(endpoint, self.allow_hosts)
         pricing = look_up(self.model, endpoint.base_url).pricing if self.model else None
         return Reach(endpoint, self.allow_hosts, pricing)
 
@@ -183,6 +190,11 @@ def make_agent(
         TaskError: the recorded session is missing, unreadable, or was recorded on another base.
     """
     name, colon, argument = (wanted or ("loop" if model else "replay")).partition(":")
+    if allow_hosts and name in _WITHOUT_NETWORK:
+        raise UsageError(
+            f"--allow-host is for agents that bring a program; {name} runs its commands with the network closed.",
+            remedy="Leave it out, or name such an agent: --agent codex, mini, command:'...'.",
+        )
     if name == "nop":
         return NopAgent()
     if name == "replay":

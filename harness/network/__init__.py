@@ -4,7 +4,7 @@ Two servers outside, a gateway to the model's endpoint and a proxy to named host
 from the command's private loopback. `access.open_access` is the one entry; `docs/sandbox.md` says what holds.
 """
 
-from harness.network.access import Access, open_access
+from harness.network.access import Access, open_access, require_access
 from harness.network.endpoint import Endpoint
 
-__all__ = ["Access", "Endpoint", "open_access"]
+__all__ = ["Access", "Endpoint", "open_access", "require_access"]

@@ -59,6 +59,30 @@ class Access:
         return [*self._sandbox.wrap(confined), *self.prefix]
 
 
+def require_access(
+    endpoint: Endpoint | None, allow_hosts: Sequence[str], sandbox: Sandbox | None = None
+) -> AllowedHosts:
+    """Find out early, before anything takes time, whether `open_access` can do this.
+
+    Returns:
+        The hosts, understood.
+
+    Raises:
+        UsageError: one of the hosts is none.
+        SandboxUnavailable: the sandbox allows a command no sockets at all.
+    """
+    hosts = AllowedHosts.parse(allow_hosts)
+    used = sandbox or current_sandbox()
+    # Namespaces come together or not at all: without one for processes there is none for the network.
+    if (endpoint or allow_hosts) and not (used.separates_processes or isinstance(used, NoSandbox)):
+        raise SandboxUnavailable(
+            f"The sandbox {used.name} gives commands no sockets at all, so an agent inside could reach nobody.",
+            remedy="Install bubblewrap, or let this user make namespaces (in a container: --security-opt "
+            "seccomp=unconfined); --sandbox none runs without one, and every verdict will say so.",
+        )
+    return hosts
+
+
 @contextlib.contextmanager
 def open_access(
     endpoint: Endpoint | None,
@@ -92,8 +116,7 @@ def open_access(
     if endpoint is None and not allow_hosts:
         yield Access([], {}, (), (), None, used)
         return
-    hosts = AllowedHosts.parse(allow_hosts)
-    _require_sockets(used)
+    hosts = require_access(endpoint, allow_hosts, used)
     # Slow to import, and most commands of the harness start no server.
     from anyio.from_thread import start_blocking_portal  # noqa: PLC0415
 
@@ -180,13 +203,3 @@ def _proxy_variables(url: str, own: str, hosts: AllowedHosts) -> dict[str, str]:
     direct = [own, *(name for name in ("127.0.0.1", "localhost", "::1") if name not in hosts.names | {own})]
     named = {"HTTP_PROXY": url, "HTTPS_PROXY": url, "ALL_PROXY": url, "NO_PROXY": ",".join(direct)}
     return named | {name.lower(): value for name, value in named.items()}
-
-
-def _require_sockets(sandbox: Sandbox) -> None:
-    # Namespaces come together or not at all: without one for processes there is none for the network.
-    if not (sandbox.separates_processes or isinstance(sandbox, NoSandbox)):
-        raise SandboxUnavailable(
-            f"The sandbox {sandbox.name} gives commands no sockets at all, so an agent inside could not ask its model.",
-            remedy="Install bubblewrap, or let this user make namespaces (in a container: --security-opt "
-            "seccomp=unconfined); --sandbox none runs without one, and every verdict will say so.",
-        )
