@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -14,7 +14,7 @@ from agent.trajectory import Trajectory
 from agent.workbench import Workbench
 from harness.errors import TaskError, UsageError
 from harness.git import Repository
-from harness.live_model import LiveOptions, live_model
+from harness.live_model import LiveOptions, live_model, pricing_of
 from harness.task import LoadedTask
 from harness.verdict import REFERENCE
 from harness.workbench import WorktreeBench
@@ -132,6 +132,7 @@ class AgentRequest:
         allow_hosts: what `--allow-host` names, `HOST` or `HOST:PORT` each.
         loaded: the task.
         base: the sealed base.
+        live: what was said about the model beside its name.
     """
 
     argument: str | None
@@ -140,6 +141,7 @@ class AgentRequest:
     allow_hosts: tuple[str, ...]
     loaded: LoadedTask
     base: Repository
+    live: LiveOptions = field(default_factory=LiveOptions)
 
     def refuse_argument(self) -> None:
         """Raise UsageError where something follows the colon and nothing should."""
@@ -152,11 +154,11 @@ class AgentRequest:
         Without `-m` and `--base-url` it gets no model of ours: a key in the environment alone pays for nothing.
 
         Raises:
-            UsageError: it needs a model and none is named, there is no key for it, or `--allow-host` names no host.
+            UsageError: it needs a model and none is named, there is no key for it, nobody knows its price, or
+                `--allow-host` names no host.
             SandboxUnavailable: the sandbox gives commands no way out at all.
         """
-        from agent.prices import look_up  # noqa: PLC0415 - slow to import, all three
-        from harness.external.session import Reach  # noqa: PLC0415
+        from harness.external.session import Reach  # noqa: PLC0415 - slow to import, both
         from harness.network import Endpoint, require_access  # noqa: PLC0415
 
         if needs_model and self.model is None:
@@ -166,8 +168,8 @@ class AgentRequest:
             return Reach(allow_hosts=self.allow_hosts)
         endpoint = Endpoint.from_environment(self.base_url, (self.model,) if self.model else ())
         require_access(endpoint, self.allow_hosts)
-        pricing = look_up(self.model, endpoint.base_url).pricing if self.model else None
-        return Reach(endpoint, self.allow_hosts, pricing)
+        offer = pricing_of(self.model, endpoint.base_url, self.live, self.loaded.task) if self.model else None
+        return Reach(endpoint, self.allow_hosts, offer.pricing if offer else None)
 
 
 def make_agent(
@@ -203,7 +205,10 @@ def make_agent(
         return _live(model, base_url, live or LiveOptions(), loaded)
     from harness.external.registry import make_external  # noqa: PLC0415 - the loop does without what it imports
 
-    return make_external(name, AgentRequest(argument if colon else None, model, base_url, allow_hosts, loaded, base))
+    request = AgentRequest(
+        argument if colon else None, model, base_url, allow_hosts, loaded, base, live or LiveOptions()
+    )
+    return make_external(name, request)
 
 
 def _replay(loaded: LoadedTask, base: Repository, *, asked: bool) -> Agent:

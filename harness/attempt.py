@@ -29,6 +29,7 @@ from harness.git import Repository
 from harness.journal import strict_json
 from harness.patch import SCRATCH, take_diff
 from harness.replay_agent import ReplayAgent
+from harness.repository_words import repository_words
 from harness.sandbox import current_sandbox
 from harness.store import AttemptFolder, RunFolder, write_atomic
 from harness.timing.measurement import Progress
@@ -144,6 +145,9 @@ def render_prompt(setup: Setup) -> str:
         min_effect_percent=round(setup.judge.min_effect * 100, 1),
         scratch_dir=SCRATCH,
         own_tools=setup.agent.own_tools,
+        repository_words=repository_words(
+            setup.judge.base.root, setup.judge.base.repository.files(), task.target_files
+        ),
     )
 
 

@@ -150,6 +150,11 @@ class Repository:
             run_git(work_tree, "read-tree", self.commit, env=env)
             yield env
 
+    def files(self) -> list[str]:
+        """The paths of the base's files."""
+        listed = self.git("ls-tree", "-r", "-z", "--name-only", self.commit)
+        return [path for path in listed.decode(errors="surrogateescape").split("\0") if path]
+
     def check_out(self, into: Path) -> None:
         """Write the base's files into a new folder that knows nothing of git.
 
