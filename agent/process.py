@@ -26,6 +26,9 @@ _KILL_ROUNDS = 50
 _CHUNK = 65_536
 
 Sink = Callable[[bytes], None]
+# Called with the program's process number again and again while it runs. It may halt the program for a while, and
+# returns for how many seconds it did: they do not count against the limit.
+Hold = Callable[[int], float]
 
 
 def run_process(
@@ -38,6 +41,7 @@ def run_process(
     errors: Sink | None = None,
     stdin: Path | None = None,
     stop: Callable[[], bool] = lambda: False,
+    hold: Hold | None = None,
 ) -> int | None:
     """Run a program in a session of its own; kill it and all it started when it exits, is stopped or time is up.
 
@@ -53,6 +57,7 @@ def run_process(
         errors: is given standard error.
         stdin: the file that is its standard input; empty without.
         stop: asked every few milliseconds whether to end it.
+        hold: asked as often whether to halt it for a while.
 
     Returns:
         The exit code, negative when a signal ended it; None when it was ended by us.
@@ -76,7 +81,7 @@ def run_process(
     pipes = {pipe: sink for pipe, sink in ((process.stdout, output), (process.stderr, errors)) if pipe and sink}
     exited = False
     try:
-        exited = _read_until_exit(process.pid, pipes, deadline, stop)
+        exited = _read_until_exit(process.pid, pipes, deadline, stop, hold)
     finally:
         _kill_all(process.pid, mark)
         for pipe, sink in pipes.items():
@@ -86,7 +91,9 @@ def run_process(
     return process.returncode if exited else None
 
 
-def _read_until_exit(pid: int, pipes: Mapping[IO[bytes], Sink], deadline: float, stop: Callable[[], bool]) -> bool:
+def _read_until_exit(
+    pid: int, pipes: Mapping[IO[bytes], Sink], deadline: float, stop: Callable[[], bool], hold: Hold | None
+) -> bool:
     """Read until the program itself exits: a child may hold a pipe open for ever. False when it has to be ended."""
     with selectors.DefaultSelector() as selector:
         for pipe, sink in pipes.items():
@@ -105,6 +112,8 @@ def _read_until_exit(pid: int, pipes: Mapping[IO[bytes], Sink], deadline: float,
             # A busy pipe must not hide the exit: look after each chunk as well as after each silence.
             if _has_exited(pid):
                 return True
+            if hold is not None:
+                deadline += hold(pid)
     return False
 
 

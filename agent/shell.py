@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from agent.process import run_process
+from agent.process import Hold, run_process
 from agent.stopping import current_stop
 from agent.workbench import CommandResult
 
@@ -22,6 +22,7 @@ def run_command(
     seconds: float,
     max_bytes: int = MAX_OUTPUT_BYTES,
     wrap: Sequence[str] = (),
+    hold: Hold | None = None,
 ) -> CommandResult:
     """Run `bash -c command` in a session of its own; kill it and all it started when it exits or time is up.
 
@@ -34,6 +35,7 @@ def run_command(
         seconds: wall-clock limit; reaching it gives `exit_code=None`, as does a `Stop` that this thread listens to.
         max_bytes: how much output is kept (the first half and the last half); the rest is read and dropped.
         wrap: an argv prefix, such as a sandbox's.
+        hold: see `agent.process.Hold`.
 
     Returns:
         How it ended. A command that cannot be started at all ends with exit code 126 and says why.
@@ -43,7 +45,9 @@ def run_command(
     line = [*wrap, "bash", "-c", command]
     asked = current_stop()
     try:
-        code = run_process(line, cwd=cwd, env=env, seconds=seconds, output=kept.add, stop=lambda: asked.asked)
+        code = run_process(
+            line, cwd=cwd, env=env, seconds=seconds, output=kept.add, stop=lambda: asked.asked, hold=hold
+        )
     except (OSError, ValueError) as error:
         return CommandResult(126, f"The command could not be started: {error}", time.monotonic() - start)
     return CommandResult(code, kept.text(), time.monotonic() - start)

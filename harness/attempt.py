@@ -13,7 +13,7 @@ from harness import __version__, worktree
 from harness.admission import now
 from harness.agents import NOTICE, Agent, OnStep
 from harness.best_tree import excuse, settle_tree
-from harness.errors import AgentFailed, AttemptEnded, HarnessError, InfraFailed, InfrastructureError
+from harness.errors import AgentFailed, AttemptEnded, HarnessError, InfraFailed, InfrastructureError, policy_for
 from harness.evaluate import Judge, Judgement, OnPhase, OnProgress
 from harness.events import (
     AgentNotice,
@@ -27,11 +27,13 @@ from harness.events import (
 )
 from harness.git import Repository
 from harness.journal import strict_json
+from harness.kept import keep_outcome, kept_outcome, start_over
 from harness.patch import SCRATCH, take_diff
 from harness.replay_agent import ReplayAgent
 from harness.repository_words import repository_words
+from harness.run_budget import RunBudget
 from harness.sandbox import current_sandbox
-from harness.store import AttemptFolder, RunFolder, write_atomic
+from harness.store import RunFolder, write_atomic
 from harness.timing.measurement import Progress
 from harness.verdict import Cost, Tokens, Verdict
 from harness.workbench import WorktreeBench
@@ -49,6 +51,7 @@ class Setup:
         worktrees: where attempts' checkouts are made.
         keep_worktrees: whether they stay.
         emit: where events go.
+        budget: what the run's attempts may use up together; None for what each may by itself.
     """
 
     judge: Judge
@@ -58,47 +61,63 @@ class Setup:
     worktrees: Path
     keep_worktrees: bool
     emit: Emit
+    budget: RunBudget | None = None
 
 
 def run_attempt(setup: Setup, name: str) -> Verdict:
-    """Make one attempt and judge it. Whatever happens in it, the end is a verdict."""
+    """Make one attempt, judge it, and say so. Whatever happens in it, the end is a verdict."""
+    return announce(setup, make_attempt(setup, name))
+
+
+def make_attempt(setup: Setup, name: str) -> Verdict:
+    """Make one attempt and judge it. What an agent finished before the harness failed or was killed is judged anew."""
     folder = setup.folder.attempt(name).create()
     tree = setup.worktrees / name
+    scratch = setup.judge.workspace / f"agent-{name}"
+    outcome = kept_outcome(folder)
+    if outcome is None:
+        start_over(folder)
     setup.emit(AttemptStarted(at=now(), attempt=name))
-    outcome: AgentOutcome | None = None
     try:
-        _enter(setup, name, "worktree")
-        worktree.add(setup.repository, tree)
-        prompt = render_prompt(setup)
-        write_atomic(folder.prompt, prompt)
+        if outcome is None:
+            _enter(setup, name, "worktree")
+            worktree.add(setup.repository, tree)
+            prompt = render_prompt(setup)
+            write_atomic(folder.prompt, prompt)
 
-        _enter(setup, name, "agent")
-        scratch = setup.judge.workspace / f"agent-{name}"
-        bench = WorktreeBench(setup.judge.loaded, setup.judge.base, tree, setup.repository, scratch)
-        outcome = setup.agent.work(bench, prompt, _limits(setup), folder.trajectory, _on_step(setup, name))
+            _enter(setup, name, "agent")
+            bench = WorktreeBench(setup.judge.loaded, setup.judge.base, tree, setup.repository, scratch)
+            outcome = setup.agent.work(bench, prompt, _limits(setup), folder.trajectory, _on_step(setup, name))
 
-        _enter(setup, name, "diff")
-        outcome = settle_tree(folder, take_diff(setup.judge.base.repository, tree), bench.best.tree, outcome)
-        _require_a_working_agent(outcome)
+            _enter(setup, name, "diff")
+            outcome = settle_tree(folder, take_diff(setup.judge.base.repository, tree), bench.best.tree, outcome)
+            _require_a_working_agent(outcome)
+            keep_outcome(folder, outcome)
         judgement = setup.judge.judge(folder.patch, folder, _on_phase(setup, name), _on_progress(setup, name))
         excuse(judgement, outcome)
     except AttemptEnded as end:
         judgement = Judgement(status=end.status, cause=end.cause, message=end.message)
     except InfrastructureError as error:
-        judgement = Judgement(status="infra_failed", cause="infrastructure", message=str(error))
+        judgement = Judgement(status="infra_failed", cause=policy_for(error).cause, message=str(error))
     except HarnessError:
         raise  # a full disk, say: the run cannot go on
     except Exception as error:
         write_atomic(folder.path / "internal_error.txt", traceback.format_exc())
         message = f"{type(error).__name__}: {error} (a bug in harness: {folder.path / 'internal_error.txt'})"
-        judgement = Judgement(status="infra_failed", cause="internal_error", message=message)
+        judgement = Judgement(status="infra_failed", cause=policy_for(error).cause, message=message)
     finally:
         if not setup.keep_worktrees:
             worktree.remove(setup.repository, tree)
-    return _finish(setup, folder, judgement, outcome)
+            worktree.remove_folder(scratch)
+    return to_verdict(setup, folder.name, judgement, outcome)
 
 
 def verify_patch(setup: Setup, name: str, patch_file: Path) -> Verdict:
+    """Judge a patch from anywhere, as if an agent had left it, and say so."""
+    return announce(setup, judge_patch(setup, name, patch_file))
+
+
+def judge_patch(setup: Setup, name: str, patch_file: Path) -> Verdict:
     """Judge a patch from anywhere, as if an agent had left it."""
     folder = setup.folder.attempt(name).create()
     setup.emit(AttemptStarted(at=now(), attempt=name))
@@ -107,7 +126,7 @@ def verify_patch(setup: Setup, name: str, patch_file: Path) -> Verdict:
     judgement = setup.judge.judge(folder.patch, folder, _on_phase(setup, name), _on_progress(setup, name))
     if judgement.cause == "does_not_apply":
         judgement.message = f"{judgement.message}{_what_became_of(content)}"
-    return _finish(setup, folder, judgement, None)
+    return to_verdict(setup, folder.name, judgement, None)
 
 
 def _what_became_of(patch: bytes) -> str:
@@ -119,9 +138,9 @@ def _what_became_of(patch: bytes) -> str:
     return ""
 
 
-def _finish(setup: Setup, folder: AttemptFolder, judgement: Judgement, outcome: AgentOutcome | None) -> Verdict:
+def announce(setup: Setup, verdict: Verdict) -> Verdict:
     """Write the verdict down and tell it."""
-    verdict = to_verdict(setup, folder.name, judgement, outcome)
+    folder = setup.folder.attempt(str(verdict.attempt))
     write_atomic(folder.verdict, strict_json(verdict.model_dump(), indent=2) + "\n")
     setup.emit(AttemptFinished(at=now(), attempt=folder.name, verdict=verdict))
     return verdict
@@ -206,7 +225,8 @@ def _require_a_working_agent(outcome: AgentOutcome) -> None:
 
 def _limits(setup: Setup) -> Limits:
     limits = setup.judge.loaded.task.limits
-    return Limits(steps=limits.steps, seconds=limits.seconds, usd=limits.usd, tokens=limits.tokens)
+    allowed = Limits(steps=limits.steps, seconds=limits.seconds, usd=limits.usd, tokens=limits.tokens)
+    return allowed if setup.budget is None else setup.budget.within(allowed)
 
 
 def _enter(setup: Setup, name: str, phase: Phase) -> None:
@@ -223,6 +243,8 @@ def _on_step(setup: Setup, name: str) -> OnStep:
             setup.emit(AgentNotice(at=now(), attempt=name, text=detail))
             return
         setup.emit(AgentStep(at=now(), attempt=name, step=step, tool=tool, detail=detail))
+        if setup.budget is not None:
+            setup.budget.check()
 
     return send
 

@@ -23,7 +23,12 @@ def build(commands: list[str], checkout: Path, scratch: Path, log: Path) -> None
             record.write("The task has no build commands.\n")
         for command in commands:
             result = run_confined(
-                command, checkout=checkout, scratch=scratch, seconds=BUILD_SECONDS, max_bytes=LOG_BYTES
+                command,
+                checkout=checkout,
+                scratch=scratch,
+                seconds=BUILD_SECONDS,
+                max_bytes=LOG_BYTES,
+                gives_way=False,
             )
             ended = f"exit code {result.exit_code}" if result.exit_code is not None else "ended at the time limit"
             record.write(f"$ {command}\n{result.output}\n[{ended}, {result.seconds:.1f} s]\n")

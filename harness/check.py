@@ -11,7 +11,6 @@ import random
 import secrets
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -29,7 +28,6 @@ from harness.mutants import sample_mutants
 from harness.mutation_score import MutationScore, score_mutants
 from harness.patch import apply, matches, take_diff
 from harness.placebo import editable, placebo
-from harness.run import require_writable, terminable
 from harness.sandbox import Wanted, use_sandbox
 from harness.slowdown import slowed
 from harness.source import seal
@@ -37,6 +35,7 @@ from harness.store import AttemptFolder
 from harness.task import LoadedTask, load_task
 from harness.timing.client import measure
 from harness.timing.measurement import Measurement, Protocol
+from harness.workspace import require_writable, terminable, workspace
 from harness.worktree import remove_folder
 
 MUTANTS = 12
@@ -60,7 +59,7 @@ def check_task(name: str, worktrees: Path, seed: int | None, watch: Watch, *, sa
     findings: list[CheckFinding] = []
     mutants: MutationScore | None = None
     record = Recorder(watch, findings)
-    with terminable(), _space(worktrees) as space:
+    with terminable(), workspace(worktrees / f"check-{secrets.token_hex(4)}") as space:
         try:
             with record.step("loads"):
                 loaded = load_task(name)
@@ -223,13 +222,3 @@ def _summary(judgement: Judgement) -> str:
 
 def _seed(seed: int | None) -> int:
     return secrets.randbits(53) if seed is None else seed
-
-
-@contextmanager
-def _space(worktrees: Path) -> Iterator[Path]:
-    space = (worktrees / f"check-{secrets.token_hex(4)}").resolve()
-    space.mkdir(parents=True)
-    try:
-        yield space
-    finally:
-        remove_folder(space)

@@ -20,6 +20,7 @@ from harness.errors import HarnessError
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+    from harness.run import RunOutcome
     from harness.verdict import Verdict
 
 CODE_FASTER = "Make code faster"
@@ -84,6 +85,20 @@ Worktrees = Annotated[Path, typer.Option(metavar="DIR", help="The folder for che
 Seed = Annotated[int | None, typer.Option(help="Makes the inputs and the order of measurements repeatable.")]
 Require = Annotated[
     float | None, typer.Option(min=0.0, metavar="X", help="Exit 1 unless it is faster by at least X (1.1 is 10 %).")
+]
+RequireAny = Annotated[
+    float | None,
+    typer.Option(min=0.0, metavar="X", help="Exit 1 unless some attempt is faster by at least X (1.1 is 10 %)."),
+]
+MaxUsd = Annotated[
+    float | None, typer.Option("--max-usd", min=0.0, metavar="USD", help="What all attempts may cost together.")
+]
+MaxTokens = Annotated[
+    int | None, typer.Option("--max-tokens", min=0, metavar="N", help="Tokens of all attempts together, in and out.")
+]
+TimeLimit = Annotated[
+    float | None,
+    typer.Option("--time-limit", min=0.0, metavar="SECONDS", help="Start no more then; judge what is under way."),
 ]
 SandboxKind = Annotated[
     # The names of `harness.sandbox.Wanted`, which is too much to import for a help text.
@@ -173,13 +188,14 @@ def run(
         typer.Option(metavar="HOST[:PORT]", help="A host that an external agent may reach; may be given repeatedly."),
     ] = None,
     attempts: Annotated[int, typer.Option("-n", "--attempts", min=1, help="How many times to try.")] = 1,
+    jobs: Annotated[int, typer.Option("-j", "--jobs", min=1, help="How many attempts to work on at once.")] = 1,
+    max_usd: MaxUsd = None,
+    max_tokens: MaxTokens = None,
+    time_limit: TimeLimit = None,
     out: Out = Path("runs"),
     worktrees: Worktrees = Path("worktrees"),
     keep_worktrees: Annotated[bool, typer.Option("--keep-worktrees", help="Leave the checkouts behind.")] = False,
-    require: Annotated[
-        float | None,
-        typer.Option(min=0.0, metavar="X", help="Exit 1 unless some attempt is faster by at least X (1.1 is 10 %)."),
-    ] = None,
+    require: RequireAny = None,
     seed: Seed = None,
     placebos: Annotated[
         int,
@@ -191,7 +207,7 @@ def run(
     json: Json = False,
 ) -> None:
     """Let an agent make a task's code faster, and judge what it did."""
-    from harness.display import print_summary, watching  # noqa: PLC0415
+    from harness.display import watching  # noqa: PLC0415
     from harness.live_model import LiveOptions  # noqa: PLC0415
     from harness.model_key import take_model_key  # noqa: PLC0415
     from harness.run import RunOptions, run_task  # noqa: PLC0415
@@ -215,10 +231,68 @@ def run(
         sandbox=sandbox,
         live=LiveOptions(wire, effort, price, allow_unknown_price, context),
         limits=tuple(limit or ()),
+        jobs=jobs,
+        max_usd=max_usd,
+        max_tokens=max_tokens,
+        time_limit=time_limit,
     )
     with watching(json=json) as emit:
         outcome = run_task(options, emit)
+    _end_of_run(outcome, require, json=json)
+
+
+@app.command(rich_help_panel=CODE_FASTER)
+def resume(
+    run_name: Annotated[str, typer.Argument(metavar="RUN", help="Its name or its folder.")] = "latest",
+    more: Annotated[int, typer.Option("-n", "--attempts", min=0, help="Attempts to add to the run.")] = 0,
+    jobs: Annotated[int | None, typer.Option("-j", "--jobs", min=1, help="How many attempts at once.")] = None,
+    max_usd: MaxUsd = None,
+    max_tokens: MaxTokens = None,
+    time_limit: TimeLimit = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Go on although the task or the harness has changed since.")
+    ] = False,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Make attempts again that ended infra_failed.")
+    ] = False,
+    out: Out = Path("runs"),
+    require: RequireAny = None,
+    json: Json = False,
+) -> None:
+    """Go on with a run that was killed or stopped, or add attempts to one that is over.
+
+    What is judged stays judged. Limits count what the run has used up before; without them, its own hold.
+    """
+    from harness.display import watching  # noqa: PLC0415
+    from harness.model_key import take_model_key  # noqa: PLC0415
+    from harness.resume import ResumeOptions, resume_run  # noqa: PLC0415
+    from harness.sandbox import harden_self  # noqa: PLC0415
+
+    take_model_key()
+    harden_self()
+    wanted = ResumeOptions(
+        run=run_name,
+        out=out,
+        more=more,
+        jobs=jobs,
+        max_usd=max_usd,
+        max_tokens=max_tokens,
+        time_limit=time_limit,
+        force=force,
+        retry_failed=retry_failed,
+    )
+    with watching(json=json) as emit:
+        outcome = resume_run(wanted, emit)
+    _end_of_run(outcome, require, json=json)
+
+
+def _end_of_run(outcome: RunOutcome, require: float | None, *, json: bool) -> None:
+    """Print what a run came to, and exit as it deserves."""
+    from harness.display import print_summary  # noqa: PLC0415
+
     print_summary(outcome.verdicts, outcome.run_folder, error=json)
+    if outcome.budget is not None:
+        _complain(f"{outcome.budget} `harness resume {outcome.run_folder.name}` with a higher limit goes on.")
     code = outcome.exit_code
     if code == 0 and require is not None and not _meets(outcome.judged, require):
         _complain(f"--require {require:g} is not met: no attempt is faster with an interval that starts there.")

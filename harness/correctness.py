@@ -84,6 +84,7 @@ def run_tests(
             seconds=seconds,
             max_bytes=OUTPUT_BYTES,
             variables={"PYTEST_ADDOPTS": options},
+            gives_way=False,
         )
         found = _read_junit(xml, suites)
         passed |= {name for name, failure in found.items() if failure is None}

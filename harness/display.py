@@ -22,11 +22,13 @@ from harness.events import (
     AgentNotice,
     AgentStep,
     AttemptFinished,
+    AttemptRetried,
     AttemptStarted,
     Emit,
     Event,
     PhaseStarted,
     RunFinished,
+    RunResumed,
     RunStarted,
     TimingProgress,
 )
@@ -114,11 +116,17 @@ def describe(event: Event) -> str:  # noqa: PLR0911 - one return for each kind o
         return f"{printable(event.attempt)}: {printable(event.text, multiline=True)}"
     if isinstance(event, TimingProgress):
         return f"{printable(event.attempt)}: {event.phase}: {progress_text(event.progress)}"
+    if isinstance(event, AttemptRetried):
+        why = shortened(event.message, DETAIL_WIDTH)
+        return f"{printable(event.attempt)}: again in {event.pause_seconds:g} s ({printable(event.cause)}: {why})"
     if isinstance(event, AttemptFinished):
         return f"{headline(event.verdict).plain}: {printable(event.verdict.message)}"
+    if isinstance(event, RunResumed):
+        forced = f"; changed since it began: {', '.join(event.forced)}" if event.forced else ""
+        return printable(f"run {event.run}: resumed, {event.finished} of {event.attempts} judged{forced}")
     if isinstance(event, RunFinished):
         ending = "interrupted" if event.interrupted else "failed" if event.error else "finished"
-        return f"run {printable(event.run)}: {ending}"
+        return printable(f"run {event.run}: {event.budget or ending}")
     return ""
 
 
@@ -208,6 +216,12 @@ class LiveDisplay:
             if track.now != event.step:
                 track.enter(event.step)
             track.detail = progress_text(event.progress, drawn=True) if event.progress else event.detail
+        elif isinstance(event, RunResumed):
+            self._planned, self._finished = event.attempts, event.finished
+            self._console.print(safe(describe(event)))
+        elif isinstance(event, AttemptRetried):
+            self._tracks.pop(event.attempt, None)
+            self._console.print(safe(describe(event)))
         elif isinstance(event, AttemptFinished):
             self._tracks.pop(event.attempt, None)
             self._finished += 1
@@ -233,11 +247,15 @@ class LiveDisplay:
         count = f"  {self._finished}/{self._planned} judged" if self._planned > 1 else ""
         lines = [safe(f"{self._title}{count}  {duration_text(now - self._began)}", "bold")]
         # What does not fit on the screen cannot be redrawn in place.
-        for track in list(self._tracks.values())[: max(1, self._console.height // 2 - 1)]:
+        tracks = list(self._tracks.values())
+        fits = max(1, self._console.height // 2 - 2)
+        for track in tracks[:fits]:
             done = "".join(f"✓ {phase}  " for phase in track.past)
             lines.append(safe(f"{track.name}  {done}→ {track.now}  {duration_text(now - track.began)}"))
             if track.detail:
                 lines.append(Text.assemble("  ", safe(track.detail, "dim")))
+        if len(tracks) > fits:
+            lines.append(safe(f"... and {len(tracks) - fits} more at work", "dim"))
         for line in lines:
             line.no_wrap, line.overflow = True, "ellipsis"
         return Group(*lines)

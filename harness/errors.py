@@ -12,7 +12,7 @@ from typing import ClassVar, Literal
 Status = Literal[
     "faster", "same", "slower", "incorrect", "build_failed", "rejected", "no_patch", "agent_failed", "infra_failed"
 ]
-Blame = Literal["patch", "agent", "harness", "task", "user"]
+Blame = Literal["patch", "agent", "endpoint", "harness", "task", "user"]
 
 
 class HarnessError(Exception):
@@ -120,31 +120,69 @@ class InfraFailed(AttemptEnded):
 
 @dataclass(frozen=True)
 class Policy:
-    """What an ending means: may it be tried again, and whose fault is it."""
+    """What an end means.
 
-    retry: bool
+    Attributes:
+        blame: whose fault it is.
+        cause: what the verdict calls it where the exception has no cause of its own.
+        retries: how often the attempt is made again before the end is reported; every time is in the journal.
+        pause_seconds: how long to wait before the first time; four times as long before each one after it.
+    """
+
     blame: Blame
+    cause: str = ""
+    retries: int = 0
+    pause_seconds: float = 2.0
+
+    def pause(self, tries: int) -> float:
+        """Seconds to wait after the try number `tries`, from 1."""
+        return min(self.pause_seconds * 4.0 ** (tries - 1), LONGEST_PAUSE_SECONDS)
 
 
+LONGEST_PAUSE_SECONDS = 120.0
+
+# Ends of the command, and ends of an attempt. What an agent or its patch did is never tried again behind its back.
 POLICIES: dict[type[Exception], Policy] = {
-    UsageError: Policy(retry=False, blame="user"),
-    TaskError: Policy(retry=False, blame="task"),
-    AdmissionError: Policy(retry=False, blame="task"),
-    StorageError: Policy(retry=False, blame="user"),
-    InfrastructureError: Policy(retry=True, blame="harness"),
-    Interrupted: Policy(retry=False, blame="user"),
-    NoPatch: Policy(retry=False, blame="agent"),
-    Rejected: Policy(retry=False, blame="patch"),
-    BuildFailed: Policy(retry=False, blame="patch"),
-    Incorrect: Policy(retry=False, blame="patch"),
-    AgentFailed: Policy(retry=False, blame="agent"),
-    InfraFailed: Policy(retry=True, blame="harness"),
+    UsageError: Policy("user"),
+    TaskError: Policy("task"),
+    AdmissionError: Policy("task"),
+    StorageError: Policy("user"),
+    InfrastructureError: Policy("harness", "infrastructure", retries=2),
+    Interrupted: Policy("user"),
+    NoPatch: Policy("agent"),
+    Rejected: Policy("patch"),
+    BuildFailed: Policy("patch"),
+    Incorrect: Policy("patch"),
+    AgentFailed: Policy("agent"),
+    InfraFailed: Policy("harness"),
+    Exception: Policy("harness", "internal_error"),  # nobody foresaw it: it would come again
 }
+
+# `InfraFailed` says by its cause what happened. One that is not here is not tried again: a trusted file that changed
+# under the judge, say, will not change back.
+INFRA_CAUSES: dict[str, Policy] = {
+    "infrastructure": POLICIES[InfrastructureError],
+    "lost_node": Policy("harness", retries=2, pause_seconds=1.0),
+    # The model's client has tried for its two minutes already, and the agent starts from nothing: once is enough.
+    "model_unreachable": Policy("endpoint", retries=1, pause_seconds=20.0),
+}
+
+# Ends that say the model's endpoint, key or account does not work, whatever the agent is.
+ENDPOINT_CAUSES = frozenset({"model_unreachable", "model_error"})
+# So many of them in a row end the run: the rest of the queue would go the same way.
+DEAD_ENDPOINT_TRIES = 3
 
 
 def policy_for(error: Exception) -> Policy:
-    """The policy of the nearest class in `POLICIES`; an exception nobody foresaw is ours, and not retried."""
-    for kind in type(error).__mro__:
-        if kind in POLICIES:
-            return POLICIES[kind]
-    return Policy(retry=False, blame="harness")
+    """The policy of the nearest class in `POLICIES`, or of its cause."""
+    if isinstance(error, InfraFailed):
+        return INFRA_CAUSES.get(error.cause, POLICIES[InfraFailed])
+    return next(POLICIES[kind] for kind in type(error).__mro__ if kind in POLICIES)
+
+
+def policy_for_verdict(status: Status, cause: str | None) -> Policy:
+    """What to do about an attempt that ended so."""
+    kinds = {kind.status: kind for kind in (NoPatch, Rejected, BuildFailed, Incorrect, AgentFailed)}
+    if status == "infra_failed":
+        return INFRA_CAUSES.get(cause or "", POLICIES[InfraFailed])
+    return POLICIES[kinds[status]] if status in kinds else Policy("patch")

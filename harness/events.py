@@ -107,6 +107,18 @@ class TimingProgress(Record):
     progress: Progress
 
 
+class AttemptRetried(Record):
+    """A try came to nothing through no fault of the agent's: the attempt starts over after a pause."""
+
+    event: Literal["attempt_retried"] = "attempt_retried"
+    at: str
+    attempt: str
+    tries: int
+    cause: str
+    message: str
+    pause_seconds: float
+
+
 class AttemptFinished(Record):
     """An attempt has its verdict."""
 
@@ -116,8 +128,26 @@ class AttemptFinished(Record):
     verdict: Verdict
 
 
+class RunResumed(Record):
+    """Somebody went on with the run. `attempts` are planned in all, controls included; `finished` have verdicts.
+
+    `forced` names what had changed since the run began and was put up with.
+    """
+
+    event: Literal["run_resumed"] = "run_resumed"
+    at: str
+    run: str
+    attempts: int
+    finished: int
+    forced: list[str] = Field(default_factory=list)
+    harness_version: str
+
+
 class RunFinished(Record):
-    """The last event of a run that ended by itself or was told to."""
+    """The last event of a run that ended by itself or was told to.
+
+    `budget` says which of the run's own limits ended it before its attempts did.
+    """
 
     event: Literal["run_finished"] = "run_finished"
     at: str
@@ -125,6 +155,7 @@ class RunFinished(Record):
     attempts: list[Verdict]
     interrupted: bool = False
     error: str | None = None
+    budget: str | None = None
 
 
 Event = (
@@ -136,7 +167,9 @@ Event = (
     | AgentStep
     | AgentNotice
     | TimingProgress
+    | AttemptRetried
     | AttemptFinished
+    | RunResumed
     | RunFinished
 )
 EventAdapter: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator="event")])

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from harness.errors import InfrastructureError, StorageError
 from harness.model_key import without_secrets
+from harness.quiet import noisy
 
 if TYPE_CHECKING:
     from git import Git
@@ -89,7 +90,8 @@ def run_git(cwd: Path, *arguments: str, env: dict[str, str] | None = None, stdin
     command += list(arguments)
     client: Git = Git(str(cwd))
     try:
-        with stdin.open("rb") if stdin else open(os.devnull, "rb") as source:  # noqa: PTH123
+        # A checkout of thousands of files beside a measurement would be felt: git waits for its end, too.
+        with noisy(), stdin.open("rb") if stdin else open(os.devnull, "rb") as source:  # noqa: PTH123
             output = client.execute(
                 command,
                 istream=source,
@@ -141,7 +143,7 @@ class Repository:
 
         The work tree's own `.git`, index and configuration play no part.
         """
-        with TemporaryDirectory(prefix="harness-index-") as folder:
+        with TemporaryDirectory(prefix="index-", dir=self.path) as folder:
             env = {
                 "GIT_DIR": str(self.path),
                 "GIT_WORK_TREE": str(work_tree),

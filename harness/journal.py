@@ -241,7 +241,7 @@ class RunState:
     """What a journal says about its run. `attempts` is in the order in which they started.
 
     `finished` is false for a run that was killed or is still going; `interrupted` means that it was told to end,
-    `error` that it ended before its attempts did, and why.
+    `error` that it ended before its attempts did, and why; `budget` that one of the run's own limits ended it.
     """
 
     started: RunStarted | None = None
@@ -250,6 +250,7 @@ class RunState:
     finished: bool = False
     interrupted: bool = False
     error: str | None = None
+    budget: str | None = None
 
     @property
     def verdicts(self) -> list[Verdict]:
@@ -284,7 +285,7 @@ def fold(events: Iterable[Event]) -> RunState:
         last = event
     if not isinstance(last, RunFinished):  # Never ended, or ended and was resumed.
         return RunState(started, admitted, attempts)
-    return RunState(started, admitted, attempts, True, last.interrupted, last.error)
+    return RunState(started, admitted, attempts, True, last.interrupted, last.error, last.budget)
 
 
 def _cannot(verb: str, path: Path, error: OSError) -> StorageError:

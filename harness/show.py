@@ -260,6 +260,13 @@ class RunLine:
         return [verdict for verdict in self.state.verdicts if verdict.was_judged and not verdict.is_control]
 
 
+def _ending(state: RunState) -> str:
+    """How a run that ended ended."""
+    if state.interrupted:
+        return "interrupted"
+    return "failed" if state.error else "out of budget" if state.budget else "finished"
+
+
 def load_run_line(folder: RunFolder) -> RunLine:
     """A run's line; a damaged journal is a status, for it must not hide the other runs."""
     try:
@@ -269,7 +276,7 @@ def load_run_line(folder: RunFolder) -> RunLine:
     if state.verdicts and not any(verdict.was_judged for verdict in state.verdicts):
         return RunLine(folder, state, "imported")
     if state.finished:
-        return RunLine(folder, state, "interrupted" if state.interrupted else "failed" if state.error else "finished")
+        return RunLine(folder, state, _ending(state))
     return RunLine(folder, state, "running" if is_being_written(folder.journal) else "killed")
 
 

@@ -39,7 +39,12 @@ def seal(loaded: LoadedTask, into: Path) -> Repository:
         StorageError: `into` cannot be written.
     """
     source = loaded.task.source
-    with TemporaryDirectory(prefix="harness-source-") as folder:
+    try:
+        into.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(f"{into.parent}: cannot be made ({error.strerror}).") from error
+    # Beside the repository, so that what a killed run leaves of it lies where it is looked for.
+    with TemporaryDirectory(prefix="source-", dir=into.parent) as folder:
         files = Path(folder) / "files"
         if source.path is not None:
             _copy_folder(loaded.resolve(source.path), files)
@@ -123,10 +128,6 @@ def _pip_indexes() -> list[str]:
 
 def _seal_folder(files: Path, into: Path) -> Repository:
     """Commit a folder's files, ignored ones left out, as the only commit of a new bare repository."""
-    try:
-        into.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StorageError(f"{into.parent}: cannot be made ({error.strerror}).") from error
     run_git(files.parent, "init", "--quiet", "--bare", "--template=", "--initial-branch=base", str(into))
     env = {"GIT_DIR": str(into), "GIT_WORK_TREE": str(files), **IDENTITY}
     run_git(files, "add", "--all", env=env)

@@ -78,6 +78,11 @@ class AttemptFolder:
         return self.path / "tests.xml"
 
     @property
+    def outcome(self) -> Path:
+        """How the agent ended and what it used up: there once its patch can be judged."""
+        return self.path / "outcome.json"
+
+    @property
     def files(self) -> dict[str, Path]:
         """All of the above by file name, whether they are there or not."""
         paths = (self.prompt, self.trajectory, self.patch, self.verdict, self.samples, self.build_log, self.tests)
@@ -108,6 +113,16 @@ class RunFolder:
     def journal(self) -> Path:
         """The run's journal."""
         return self.path / "journal.jsonl"
+
+    @property
+    def plan(self) -> Path:
+        """What the run was asked to do."""
+        return self.path / "run.json"
+
+    @property
+    def admission(self) -> Path:
+        """What admitting the base found."""
+        return self.path / "admission.json"
 
     def attempt(self, name: str) -> AttemptFolder:
         """The folder of the attempt called `name`, made or not."""

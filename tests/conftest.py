@@ -12,6 +12,7 @@ from tiny_task import TinyTask, make_tiny_task
 def hermetic(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """No key, no home and no git configuration of whoever runs the tests."""
     monkeypatch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
+    monkeypatch.setenv("PERF_HARNESS_GATE", str(tmp_path_factory.mktemp("gate")))
     for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL", "XDG_STATE_HOME"):
         monkeypatch.delenv(name, raising=False)
 

@@ -8,7 +8,7 @@ machine. `docs/sandbox.md` says what holds under which.
 from harness.sandbox.choose import NoSandbox, Wanted, choose_sandbox, working_sandboxes
 from harness.sandbox.confinement import Confinement, ResourceLimits, Sandbox, SandboxUnavailable
 from harness.sandbox.environment import scrubbed_environment
-from harness.sandbox.processes import harden_self, host_pid, lineage
+from harness.sandbox.processes import end_with_parent, harden_self, host_pid, lineage
 from harness.sandbox.run import current_sandbox, has_gpu_devices, run_confined, use_sandbox
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "Wanted",
     "choose_sandbox",
     "current_sandbox",
+    "end_with_parent",
     "harden_self",
     "has_gpu_devices",
     "host_pid",

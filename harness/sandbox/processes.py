@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import signal
 from pathlib import Path
 
 import psutil
@@ -17,6 +18,11 @@ def harden_self() -> None:
     anyway; this is for what runs with `--sandbox none`, and it switches core dumps off. Call it once, early.
     """
     kernel.hide_memory()
+
+
+def end_with_parent() -> None:
+    """Have this process asked to end (SIGTERM) when the thread that started it is gone, however it went."""
+    kernel.die_with_parent(signal.SIGTERM)
 
 
 def host_pid(wrapper: int, inner: int) -> int | None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from agent.shell import run_command
 from agent.workbench import CommandResult
+from harness.quiet import noisy
 from harness.sandbox.choose import Wanted, choose_sandbox
 from harness.sandbox.confinement import Confinement, Sandbox
 from harness.sandbox.environment import scrubbed_environment
@@ -43,6 +44,7 @@ def run_confined(
     max_bytes: int,
     readable: tuple[Path, ...] = (),
     variables: Mapping[str, str] | None = None,
+    gives_way: bool = True,
 ) -> CommandResult:
     """Run a bash command in a checkout: scrubbed environment, writing to checkout and scratch only, no network.
 
@@ -54,14 +56,19 @@ def run_confined(
         max_bytes: how much of its output is kept.
         readable: what it may read besides.
         variables: environment variables beside the scrubbed ones.
+        gives_way: whether it is frozen while somebody measures; if not, measurements wait for its end, so whoever
+            asks for that must see to it that it ends. Either way it does not start beside one (`harness.quiet`).
     """
     environment = scrubbed_environment(checkout, scratch)  # makes the scratch folder, which must be there to be bound
-    confinement = Confinement(writable=(checkout, scratch), readable=readable, gpu=has_gpu_devices())
-    return run_command(
-        command,
-        cwd=checkout,
-        env=environment | dict(variables or {}),
-        seconds=seconds,
-        max_bytes=max_bytes,
-        wrap=current_sandbox().wrap(confinement),
-    )
+    gpu = has_gpu_devices()
+    confinement = Confinement(writable=(checkout, scratch), readable=readable, gpu=gpu)
+    with noisy(gpu=gpu) as noise:
+        return run_command(
+            command,
+            cwd=checkout,
+            env=environment | dict(variables or {}),
+            seconds=seconds,
+            max_bytes=max_bytes,
+            wrap=current_sandbox().wrap(confinement),
+            hold=noise.give_way if gives_way else noise.stay,
+        )

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import selectors
 import shutil
 import subprocess
 import sys
@@ -20,6 +21,8 @@ from typing import IO
 from agent.stopping import current_stop
 from harness.errors import AdmissionError, HarnessError, InfrastructureError, TaskError
 from harness.model_key import without_secrets
+from harness.quiet import noisy, quiet
+from harness.stopping import check_stop
 from harness.timing.measurement import (
     Failed,
     MeasureJob,
@@ -35,6 +38,8 @@ from harness.timing.measurement import (
 _log = logging.getLogger(__name__)
 _PACKAGE_PARENT = Path(__file__).resolve().parents[2]
 _END_SECONDS = 5.0
+_STOP_SECONDS = 0.2
+_CHUNK = 1 << 16
 _TAIL_CHARACTERS = 2000
 _ERRORS: dict[str, type[HarnessError]] = {
     "TaskError": TaskError,
@@ -58,7 +63,8 @@ def measure(job: MeasureJob, on_progress: Callable[[Progress], None]) -> Measure
         AdmissionError: the base's own output is wrong.
         InfrastructureError: the base's workers or the referee failed.
     """
-    line = _ask(RefereeRequest(kind="measure", job=job), on_progress)
+    with quiet(job.device):
+        line = _ask(RefereeRequest(kind="measure", job=job), on_progress)
     found = line.measurement or line.wrong_output or line.refused
     if found is None:
         raise InfrastructureError("The referee ended without a result.")
@@ -75,7 +81,8 @@ def check_outputs(job: MeasureJob, random_cases: int = 0) -> WrongOutput | Refus
         TaskError: the bench is wrong.
         InfrastructureError: a worker that ran no candidate code, or the referee, failed.
     """
-    line = _ask(RefereeRequest(kind="check", job=job, random_cases=random_cases), lambda _: None)
+    with noisy(gpu=job.device == "cuda"):
+        line = _ask(RefereeRequest(kind="check", job=job, random_cases=random_cases), lambda _: None)
     if line.wrong_output is None and line.refused is None and not line.correct:
         raise InfrastructureError("The referee ended without a result.")
     return line.wrong_output or line.refused
@@ -88,7 +95,8 @@ def profile(job: MeasureJob) -> str | Refusal:
         TaskError: the bench is wrong.
         InfrastructureError: the referee failed.
     """
-    line = _ask(RefereeRequest(kind="profile", job=job), lambda _: None)
+    with noisy(gpu=job.device == "cuda"):
+        line = _ask(RefereeRequest(kind="profile", job=job), lambda _: None)
     found = line.profile or line.refused
     if found is None:
         raise InfrastructureError("The referee ended without a result.")
@@ -102,7 +110,8 @@ def describe(job: MeasureJob) -> list[Workload]:
         TaskError: the bench is wrong.
         InfrastructureError: the referee failed.
     """
-    line = _ask(RefereeRequest(kind="describe", job=job), lambda _: None)
+    with noisy():
+        line = _ask(RefereeRequest(kind="describe", job=job), lambda _: None)
     if line.workloads is None:
         raise InfrastructureError("The referee ended without a result.")
     return line.workloads
@@ -110,7 +119,7 @@ def describe(job: MeasureJob) -> list[Workload]:
 
 def _ask(request: RefereeRequest, on_progress: Callable[[Progress], None]) -> RefereeLine:
     with _scratch(request) as (placed, errors), _referee(placed, errors) as process:
-        for line in process.stdout or ():
+        for line in _lines(process):
             read = RefereeLine.model_validate_json(line)
             if read.waiting is not None:
                 _log.warning(read.waiting)
@@ -122,6 +131,24 @@ def _ask(request: RefereeRequest, on_progress: Callable[[Progress], None]) -> Re
         errors.seek(0)
         said = errors.read()[-_TAIL_CHARACTERS:].decode("utf-8", errors="replace").strip()
     raise InfrastructureError(f"The referee ended with exit code {code}.\n{said}")
+
+
+def _lines(process: subprocess.Popen[bytes]) -> Iterator[bytes]:
+    """The referee's lines as they come, without waiting so long for one that a call to stop is not heard."""
+    if process.stdout is None:  # only so that the type checker knows what PIPE means
+        raise RuntimeError("a process started with a pipe has none")
+    begun = b""
+    with selectors.DefaultSelector() as selector:
+        selector.register(process.stdout, selectors.EVENT_READ)
+        while True:
+            check_stop()
+            if not selector.select(_STOP_SECONDS):
+                continue
+            data = os.read(process.stdout.fileno(), _CHUNK)
+            if not data:
+                return
+            *whole, begun = (begun + data).split(b"\n")
+            yield from whole
 
 
 def _raise_failed(line: RefereeLine) -> RefereeLine:
@@ -146,7 +173,7 @@ def _scratch(request: RefereeRequest) -> Iterator[tuple[RefereeRequest, IO[bytes
 
 
 @contextmanager
-def _referee(request: RefereeRequest, errors: IO[bytes]) -> Iterator[subprocess.Popen[str]]:
+def _referee(request: RefereeRequest, errors: IO[bytes]) -> Iterator[subprocess.Popen[bytes]]:
     """The running referee, in a session of its own so that Ctrl-C reaches only us; ended with all below it."""
     python_path = os.pathsep.join(filter(None, [str(_PACKAGE_PARENT), os.environ.get("PYTHONPATH")]))
     # Its threads, too, must not spin beside the workers.
@@ -156,14 +183,13 @@ def _referee(request: RefereeRequest, errors: IO[bytes]) -> Iterator[subprocess.
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=errors,
-        text=True,
         env=without_secrets(os.environ) | settings,
         start_new_session=True,
     )
     try:
         with contextlib.suppress(BrokenPipeError):
             if process.stdin is not None:
-                process.stdin.write(request.model_dump_json())
+                process.stdin.write(request.model_dump_json().encode())
                 process.stdin.close()
         with current_stop().ending(process.terminate):
             yield process
@@ -171,7 +197,7 @@ def _referee(request: RefereeRequest, errors: IO[bytes]) -> Iterator[subprocess.
         _end(process)
 
 
-def _end(process: subprocess.Popen[str]) -> None:
+def _end(process: subprocess.Popen[bytes]) -> None:
     """Let the referee end its workers; if it does not, end them and it."""
     import psutil  # noqa: PLC0415 - not needed to start, and start-up time is counted
 

@@ -17,7 +17,7 @@ from types import FrameType
 from typing import TextIO
 
 from harness.errors import AdmissionError, HarnessError, InfrastructureError, TaskError
-from harness.sandbox import harden_self
+from harness.sandbox import end_with_parent, harden_self
 from harness.timing.bench import Bench, Workload, load_bench
 from harness.timing.check import Check
 from harness.timing.command import CommandCheck, CommandExperiment, CommandProfile, command_bench
@@ -146,6 +146,7 @@ def _take_stdout() -> TextIO:
 def main() -> None:
     """Read the request, judge, write the result."""
     signal.signal(signal.SIGTERM, _end)
+    end_with_parent()  # a run that is killed must not leave its measurement going
     adopt_orphans()
     harden_self()  # what it inherits, a model's key say, is not for the workers it starts
     request = RefereeRequest.model_validate_json(sys.stdin.read())

@@ -110,9 +110,9 @@ def let_go_of(mount_point: str) -> None:
     _checked(_libc.umount2(os.fsencode(mount_point), _MNT_DETACH), f"umount {mount_point}")
 
 
-def die_with_parent() -> None:
-    """Have the kernel kill this process when the thread that started it ends."""
-    _prctl(_PR_SET_PDEATHSIG, SIGKILL)
+def die_with_parent(signal_number: int = SIGKILL) -> None:
+    """Have the kernel kill this process, or send it another signal, when the thread that started it ends."""
+    _prctl(_PR_SET_PDEATHSIG, signal_number)
 
 
 def default_signals() -> None:

@@ -1,0 +1,80 @@
+"""What an earlier, unfinished try left in an attempt's folder: used where it is whole, put aside where it is not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import TypeAdapter, ValidationError
+
+from agent.loop import AgentOutcome
+from harness.journal import strict_json
+from harness.store import AttemptFolder, make_folder, storage_error, write_atomic
+from harness.verdict import Verdict
+
+_Outcome: TypeAdapter[AgentOutcome] = TypeAdapter(AgentOutcome)
+_TRY = "try-"
+
+
+def keep_outcome(folder: AttemptFolder, outcome: AgentOutcome) -> None:
+    """The agent is done and its patch is in the folder: from here on only the judge's work can be lost.
+
+    One that lost its model is not done: it would have gone on, and if it is tried again, it begins again.
+
+    Raises:
+        StorageError: it cannot be written.
+    """
+    if outcome.ended == "model_error":
+        return
+    write_atomic(folder.outcome, strict_json(_Outcome.dump_python(outcome, mode="json"), indent=1) + "\n")
+
+
+def kept_outcome(folder: AttemptFolder) -> AgentOutcome | None:
+    """How an agent ended whose patch is there to be judged; None where an agent has to begin."""
+    if not folder.patch.is_file():
+        return None
+    try:
+        return _Outcome.validate_json(folder.outcome.read_bytes())
+    except (OSError, ValidationError):
+        return None
+
+
+def kept_verdict(folder: AttemptFolder) -> Verdict | None:
+    """The verdict that was written just before the journal could say so; None where there is no whole one."""
+    try:
+        verdict = Verdict.model_validate_json(folder.verdict.read_bytes())
+    except (OSError, ValidationError):
+        return None
+    return verdict if (verdict.run, verdict.attempt) == (folder.run.name, folder.name) else None
+
+
+def start_over(folder: AttemptFolder) -> None:
+    """Move whatever lies in an attempt's folder into `try-1`, `try-2`, ...: the next try begins in an empty one.
+
+    Raises:
+        StorageError: something cannot be moved.
+    """
+    try:
+        left = [path for path in folder.path.iterdir() if not path.name.startswith(_TRY)]
+        if not left:
+            return
+        aside = _next(folder.path)
+        make_folder(aside)
+        for path in left:
+            path.rename(aside / path.name)
+    except OSError as error:
+        raise storage_error(error, folder.path, "tidy") from error
+
+
+def tries(folder: AttemptFolder) -> list[AttemptFolder]:
+    """The earlier tries of an attempt, oldest first."""
+    found = [path for path in folder.path.glob(f"{_TRY}*") if path.name.removeprefix(_TRY).isdigit()]
+    return [AttemptFolder(path) for path in sorted(found, key=_number)]
+
+
+def _next(path: Path) -> Path:
+    numbers = [_number(each.path) for each in tries(AttemptFolder(path))]
+    return path / f"{_TRY}{max(numbers, default=0) + 1}"
+
+
+def _number(path: Path) -> int:
+    return int(path.name.removeprefix(_TRY))

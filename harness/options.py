@@ -1,0 +1,59 @@
+"""What `harness run` was asked for. It is written down with the run, so that the run can be gone on with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from harness.live_model import LiveOptions
+from harness.sandbox import Wanted
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """What `harness run` was asked for.
+
+    Attributes:
+        jobs: attempts that are worked on at once.
+        max_usd, max_tokens, time_limit: what all attempts may use together, time in seconds; None for no limit.
+    """
+
+    task: str
+    agent: str | None = None
+    model: str | None = None
+    base_url: str | None = None
+    attempts: int = 1
+    out: Path = Path("runs")
+    worktrees: Path = Path("worktrees")
+    keep_worktrees: bool = False
+    seed: int | None = None
+    placebos: int = 0
+    sandbox: Wanted = "auto"
+    allow_hosts: tuple[str, ...] = ()
+    live: LiveOptions = field(default_factory=LiveOptions)
+    limits: tuple[str, ...] = ()
+    jobs: int = 1
+    max_usd: float | None = None
+    max_tokens: int | None = None
+    time_limit: float | None = None
+
+
+_Options: TypeAdapter[RunOptions] = TypeAdapter(RunOptions)
+
+
+def options_to_json(options: RunOptions) -> dict[str, Any]:
+    """The options as plain data."""
+    found: dict[str, Any] = _Options.dump_python(options, mode="json")
+    return found
+
+
+def options_from_json(data: dict[str, Any]) -> RunOptions:
+    """The options that `options_to_json` gave; those it did not know have their defaults.
+
+    Raises:
+        pydantic.ValidationError: it did not give these.
+    """
+    return _Options.validate_python(data)

@@ -1,0 +1,194 @@
+"""The gate: nothing of ours runs beside a measurement, and nobody waits for ever."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from agent.shell import run_command
+from harness import quiet as gate
+from harness.quiet import noisy, quiet
+from harness.stopping import Stopped, stoppable
+
+ENVIRONMENT = {"PATH": "/usr/bin:/bin"}
+
+
+class Spans:
+    """When each piece of work was under way."""
+
+    def __init__(self) -> None:
+        self.found: list[tuple[str, float, float]] = []
+
+    def work(self, kind: str, seconds: float) -> None:
+        with quiet("cpu") if kind == "quiet" else noisy():
+            start = time.monotonic()
+            time.sleep(seconds)
+            self.found.append((kind, start, time.monotonic()))
+
+    def overlap(self, one: str, other: str) -> bool:
+        return any(
+            first is not second and first[1] < second[2] and second[1] < first[2]
+            for first in self.found
+            for second in self.found
+            if (first[0], second[0]) == (one, other)
+        )
+
+
+def in_threads(*work: threading.Thread, patience: float = 30) -> None:
+    for thread in work:
+        thread.start()
+    for thread in work:
+        thread.join(patience)
+        assert not thread.is_alive()
+
+
+def test_measurements_are_alone_and_noise_is_not() -> None:
+    spans = Spans()
+    kinds = ["noisy", "quiet", "noisy", "noisy", "quiet", "noisy", "noisy", "quiet"]
+    in_threads(*(threading.Thread(target=spans.work, args=(kind, 0.1)) for kind in kinds))
+    assert len(spans.found) == len(kinds)
+    assert spans.overlap("noisy", "noisy")
+    assert not spans.overlap("quiet", "quiet")
+    assert not spans.overlap("quiet", "noisy")
+
+
+def test_a_measurement_is_not_starved_by_noise_without_end() -> None:
+    over = threading.Event()
+
+    def chatter() -> None:
+        while not over.is_set():
+            with noisy():
+                time.sleep(0.02)
+
+    noise = [threading.Thread(target=chatter) for _ in range(6)]
+    for thread in noise:
+        thread.start()
+    try:
+        for _ in range(3):
+            with quiet("cpu") as waited:
+                assert waited < 5
+    finally:
+        over.set()
+    for thread in noise:
+        thread.join()
+
+
+def test_another_process_is_kept_off_and_a_killed_one_leaves_nothing_locked() -> None:
+    script = "import time; from harness.quiet import quiet\nwith quiet('cpu'): print('in', flush=True); time.sleep(60)"
+    other = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE)
+    assert other.stdout is not None
+    assert other.stdout.readline() == b"in\n"
+    entered = threading.Event()
+
+    def make_noise() -> None:
+        with noisy():
+            entered.set()
+
+    thread = threading.Thread(target=make_noise)
+    thread.start()
+    assert not entered.wait(0.5)
+    other.kill()
+    other.wait()
+    assert entered.wait(5)
+    thread.join()
+
+
+def test_what_is_inside_a_measurement_does_not_wait_for_it() -> None:
+    with quiet("cpu"), noisy(), noisy(), quiet("cpu") as waited:
+        assert waited == 0.0
+
+
+def test_a_measurement_inside_noise_is_a_bug_and_not_a_deadlock() -> None:
+    with noisy(), pytest.raises(RuntimeError, match="wait for itself"), quiet("cpu"):
+        raise AssertionError
+
+
+@pytest.fixture
+def hasty(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(gate, "GRACE_SECONDS", 0.2)
+    yield
+
+
+@pytest.mark.usefixtures("hasty")
+def test_a_command_is_frozen_with_its_children_while_somebody_measures(tmp_path: Path) -> None:
+    # Both the shell and a child of it count; with the frozen time it would be far beyond its limit.
+    count = "while true; do echo x >> {0}; sleep 0.02; done"
+    command = f"({count.format('child')}) & for i in $(seq 40); do echo x >> parent; sleep 0.03; done; kill %1"
+    ended = []
+
+    def run() -> None:
+        with noisy() as noise:
+            ended.append(run_command(command, cwd=tmp_path, env=ENVIRONMENT, seconds=4, hold=noise.give_way))
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    time.sleep(0.5)
+    with quiet("cpu"):
+        before = [len((tmp_path / name).read_text()) for name in ("parent", "child")]
+        time.sleep(4)
+        assert [len((tmp_path / name).read_text()) for name in ("parent", "child")] == before
+    thread.join(20)
+    assert ended[0].exit_code == 0, ended
+    assert len((tmp_path / "parent").read_text()) == 80
+    assert ended[0].seconds > 4
+
+
+@pytest.mark.usefixtures("hasty")
+def test_a_command_that_waits_for_its_own_measurement_gets_it(tmp_path: Path) -> None:
+    """An outside agent's program holds the gate, asks for a measurement and waits for the answer."""
+    measured = threading.Event()
+
+    def serve() -> None:
+        while not (tmp_path / "asked").exists():
+            time.sleep(0.02)
+        with quiet("cpu"):
+            (tmp_path / "answer").write_text("1.0x")
+            measured.set()
+
+    def run() -> None:
+        command = "touch asked; until [ -e answer ]; do sleep 0.05; done; cat answer"
+        with noisy() as noise:
+            result = run_command(command, cwd=tmp_path, env=ENVIRONMENT, seconds=20, hold=noise.give_way)
+        assert result.output == "1.0x"
+
+    in_threads(threading.Thread(target=serve), threading.Thread(target=run))
+    assert measured.is_set()
+
+
+def test_who_is_called_off_does_not_wait_on(tmp_path: Path) -> None:
+    asked = threading.Event()
+    ended: list[str] = []
+
+    def wait_at_the_gate() -> None:
+        with stoppable(asked):
+            try:
+                with noisy():
+                    ended.append("entered")
+            except Stopped:
+                ended.append("stopped")
+
+    def run() -> None:
+        with stoppable(asked), pytest.raises(Stopped), noisy() as noise:
+            run_command("sleep 61.5", cwd=tmp_path, env=ENVIRONMENT, seconds=90, hold=noise.stay)
+        ended.append("stopped")
+
+    command = threading.Thread(target=run)
+    command.start()
+    time.sleep(0.2)
+    waiting = threading.Thread(target=wait_at_the_gate)
+    with gate._Lock("cpu.turn") as turn:
+        turn.take(2)
+        waiting.start()
+        time.sleep(0.1)
+        asked.set()
+        waiting.join(5)
+    command.join(5)
+    assert ended == ["stopped", "stopped"]
+    assert not [p for p in psutil.process_iter(["cmdline"]) if p.info["cmdline"] == ["sleep", "61.5"]]
