@@ -29,14 +29,28 @@ class LimitExceeded(Exception):
         self.limit = limit
 
 
+class Share(Protocol):
+    """What several sessions may use up together, as one of them sees it."""
+
+    def check(self) -> None:
+        """Raise LimitExceeded when nothing is left for all of them."""
+
+    def report(self, usd: float | None, tokens: int) -> None:
+        """What this session has used up so far."""
+
+
 @dataclass(frozen=True)
 class Limits:
-    """What one attempt may use: model calls, wall-clock seconds, dollars (None: no limit), tokens in and out."""
+    """What one attempt may use: model calls, wall-clock seconds, dollars (None: no limit), tokens in and out.
+
+    `share` is what it has in common with others, if with any.
+    """
 
     steps: int
     seconds: float
     usd: float | None
     tokens: int
+    share: Share | None = None
 
 
 class Pricing(Protocol):
@@ -151,6 +165,8 @@ class Budget:
         self.usage += usage
         if self._prices is not None:
             self._spent += self._prices.usd(usage)
+        if self.limits.share is not None:
+            self.limits.share.report(self.usd, self.tokens)
 
     def check_time(self) -> None:
         """Raise LimitExceeded when the time is over."""
@@ -170,6 +186,8 @@ class Budget:
 
     def _require_room(self, input_tokens: int) -> None:
         self.check_time()
+        if self.limits.share is not None:
+            self.limits.share.check()
         if self.steps_left <= 0:
             raise LimitExceeded("steps", self.steps, self.limits.steps)
         if self.tokens + input_tokens > self.limits.tokens:

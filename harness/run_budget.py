@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from agent.budget import LimitExceeded, Limits
+from harness.errors import UsageError
 from harness.verdict import Cost
 
 
@@ -68,10 +69,19 @@ class RunBudget:
         )
 
     def settle(self, attempt: str, cost: Cost) -> None:
-        """A try is over, and this is what it cost."""
+        """A try is over, and this is what it cost.
+
+        Raises:
+            UsageError: nobody knows what it cost, and dollars are limited.
+        """
         with self._lock:
             self._under_way.pop(attempt, None)
             self._spent = self._spent.plus(cost)
+        if cost.usd is None and self.limits.usd is not None:
+            raise UsageError(
+                f"--max-usd cannot be held: the price of the model is unknown (attempt {attempt}).",
+                remedy="Limit tokens instead, with --max-tokens, or tell its price.",
+            )
 
     def report(self, attempt: str, usd: float | None, tokens: int) -> None:
         """What an agent at work has used up so far."""
@@ -96,8 +106,8 @@ class RunBudget:
             return f"The run's budget is used up: {limit}."
         return None
 
-    def within(self, limits: Limits) -> Limits:
-        """An attempt's limits, made no wider than what is left for all."""
+    def within(self, limits: Limits, attempt: str) -> Limits:
+        """An attempt's limits, made no wider than what is left for all, and tied to what the others use up."""
         spent = self.spent
         left_usd = None if self.limits.usd is None else max(0.0, self.limits.usd - spent.usd)
         usd = [each for each in (limits.usd, left_usd) if each is not None]
@@ -106,7 +116,22 @@ class RunBudget:
             tokens = min(tokens, max(0, self.limits.tokens - spent.tokens))
         if self.limits.seconds is not None:
             seconds = min(seconds, max(0.0, self.limits.seconds - spent.seconds))
-        return replace(limits, usd=min(usd, default=None), tokens=tokens, seconds=seconds)
+        share = _Share(self, attempt)
+        return replace(limits, usd=min(usd, default=None), tokens=tokens, seconds=seconds, share=share)
+
+
+@dataclass(frozen=True)
+class _Share:
+    """The run's budget, as one attempt's session sees it; an `agent.budget.Share`."""
+
+    budget: RunBudget
+    attempt: str
+
+    def check(self) -> None:
+        self.budget.check()
+
+    def report(self, usd: float | None, tokens: int) -> None:
+        self.budget.report(self.attempt, usd, tokens)
 
 
 def tokens_of(cost: Cost) -> int:

@@ -93,7 +93,6 @@ class Schedule:
         verdict, job = done.verdict, done.job
         if verdict is None:
             raise RuntimeError(f"{job.slot.name} ended with neither a verdict nor an error")
-        self.budget.settle(job.slot.name, verdict.cost)
         broken = verdict.cause in ENDPOINT_CAUSES
         self._endpoint_failures = self._endpoint_failures + 1 if broken else 0
         policy = policy_for_verdict(verdict.status, verdict.cause)
@@ -103,6 +102,7 @@ class Schedule:
             self.announce(verdict)
         elif not dead:
             self._try_again(job, verdict, policy.pause(job.tries))
+        self.budget.settle(job.slot.name, verdict.cost)
         if dead and (self._waiting or self._pausing or not counts):
             raise InfrastructureError(
                 f"The model failed {self._endpoint_failures} times in a row, last: {verdict.message}",
