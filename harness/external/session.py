@@ -18,6 +18,7 @@ from agent.trajectory import Trajectory
 from harness.errors import AgentFailed
 from harness.external.recorder import OnStep, Recorder
 from harness.network import Access, Endpoint, open_access
+from harness.quiet import noisy
 from harness.sandbox import Confinement, has_gpu_devices, scrubbed_environment
 from harness.tool_service import ToolAccess, serve_tools, tool_folder
 from harness.workbench import WorktreeBench
@@ -147,16 +148,19 @@ class Session:
             return self._out_of_grace()
 
         try:
-            code = run_process(
-                [*self._access.wrap(confinement), *line],
-                cwd=self.root,
-                env=self.environment() | dict(environment or {}),
-                seconds=self.budget.seconds_left,
-                output=lines.add if lines else kept.add,
-                errors=kept.add if lines else None,
-                stdin=stdin,
-                stop=stop,
-            )
+            # It may work for an hour: whenever somebody measures, itself included, it is frozen meanwhile.
+            with noisy(gpu=confinement.gpu) as noise:
+                code = run_process(
+                    [*self._access.wrap(confinement), *line],
+                    cwd=self.root,
+                    env=self.environment() | dict(environment or {}),
+                    seconds=self.budget.seconds_left,
+                    output=lines.add if lines else kept.add,
+                    errors=kept.add if lines else None,
+                    stdin=stdin,
+                    stop=stop,
+                    hold=noise.give_way,
+                )
         except (OSError, ValueError) as error:
             raise AgentFailed("cannot_start", f"{line[0]} cannot be started: {error}.") from error
         finally:
