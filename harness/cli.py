@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 from typer.core import TyperGroup
 
-from harness import __version__
+from harness import __version__, cli_house
 from harness.cli_tools import add_verbs
 from harness.errors import HarnessError
 
@@ -575,6 +575,7 @@ def report(
 
 
 add_verbs(app)
+cli_house.add_verbs(app)
 
 
 def main() -> None:

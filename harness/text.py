@@ -90,6 +90,16 @@ def bar(done: int, total: int, width: int = 16) -> str:
     return "█" * filled + "░" * (width - filled)
 
 
+def bytes_text(count: int) -> str:
+    """A size for people: 512 B, 3.4 MB, 12 GB."""
+    size = float(count)
+    for unit in ("B", "kB", "MB", "GB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}" if unit == "B" or size >= 10 else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.1f} TB"
+
+
 def duration_text(seconds: float) -> str:
     """`0:42`, `12:05`, `1:02:03`."""
     minutes, rest = divmod(int(seconds), 60)

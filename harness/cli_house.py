@@ -1,0 +1,95 @@
+"""The verbs that look after the machine: what runs have left behind, and whether all that a run needs is there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+HOUSE = "Look after the machine"
+
+Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="The folder that holds the runs.")]
+Worktrees = Annotated[Path, typer.Option(metavar="DIR", help="The folder for checkouts while a run lasts.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout, for programs.")]
+
+
+def add_verbs(app: typer.Typer) -> None:
+    """Add them to the command line."""
+    app.command(rich_help_panel=HOUSE)(clean)
+    app.command(rich_help_panel=HOUSE)(doctor)
+
+
+def clean(
+    older_than: Annotated[
+        str | None,
+        typer.Option(metavar="AGE", help="Also records of runs that ended longer ago: 36h, 7d, 2w. Verdicts go, too."),
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Remove it. Without, nothing is touched.")] = False,
+    out: Out = Path("runs"),
+    worktrees: Worktrees = Path("worktrees"),
+    json: Json = False,
+) -> None:
+    """Show what killed and old runs have left behind, and with --yes remove it. What is in use stays."""
+    from harness.housekeeping import clean as remove  # noqa: PLC0415
+    from harness.housekeeping import look, parse_age  # noqa: PLC0415 - what a help text needs is imported above
+    from harness.journal import strict_json  # noqa: PLC0415
+    from harness.show import shown_path  # noqa: PLC0415
+    from harness.text import bytes_text, printable  # noqa: PLC0415
+
+    found = look(out, worktrees, parse_age(older_than) if older_than is not None else None)
+    problems = remove(found.leftovers) if yes else []
+    if json:
+        document = {
+            "removed": yes,
+            "bytes": found.bytes,
+            "leftovers": [leftover.model_dump() for leftover in found.leftovers],
+            "in_use": found.in_use,
+            "problems": problems,
+        }
+        typer.echo(strict_json(document, indent=2))
+    else:
+        for leftover in found.leftovers:
+            size = bytes_text(leftover.bytes)
+            typer.echo(printable(f"{size:>9}  {shown_path(Path(leftover.path))}  ({leftover.why})"))
+        for path in found.in_use:
+            typer.echo(printable(f"   in use  {shown_path(Path(path))}"))
+        typer.echo(_summary(len(found.leftovers), bytes_text(found.bytes), removed=yes))
+    for problem in problems:
+        typer.echo(printable(problem), err=True)
+    raise typer.Exit(4 if problems else 0)
+
+
+def _summary(count: int, size: str, *, removed: bool) -> str:
+    if not count:
+        return "Nothing to clean."
+    things = "1 folder" if count == 1 else f"{count} folders"
+    return f"Removed {things}, {size}." if removed else f"{things}, {size}. Nothing was touched: --yes removes them."
+
+
+def doctor(
+    base_url: Annotated[
+        str | None, typer.Option("--base-url", metavar="URL", help="An OpenAI-compatible endpoint to ask.")
+    ] = None,
+    out: Out = Path("runs"),
+    worktrees: Worktrees = Path("worktrees"),
+    json: Json = False,
+) -> None:
+    """Look at what a run needs: git, sandbox, GPU, clocks, disk, key, endpoint, calibration; each with its remedy.
+
+    Exits 4 when something that every run needs does not work.
+    """
+    from harness.doctor import Where, examine  # noqa: PLC0415 - as above
+    from harness.journal import strict_json  # noqa: PLC0415
+    from harness.text import printable  # noqa: PLC0415
+
+    checks = []
+    for check in examine(Where(out, worktrees, base_url)):
+        checks.append(check)
+        if not json:
+            typer.echo(printable(f"{check.state:8} {check.name}: {check.found}"))
+            if check.remedy and check.state != "ok":
+                typer.echo(printable(f"{'':8} -> {check.remedy}"))
+    if json:
+        typer.echo(strict_json({"checks": [check.model_dump() for check in checks]}, indent=2))
+    raise typer.Exit(4 if any(check.state == "problem" for check in checks) else 0)

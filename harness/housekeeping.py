@@ -1,0 +1,193 @@
+"""What killed runs and old runs leave on the disk, and removing it: never anything that a living process uses.
+
+Worktrees and sealed repositories lie in a run's folder for checkouts (`worktrees/<run>`), so there is one kind of
+thing to look for there, and one in the folder of runs.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Literal
+
+from harness.errors import HarnessError, UsageError
+from harness.journal import is_being_written, read_events
+from harness.store import RunFolder
+from harness.verdict import Record
+from harness.workspace import clear, end_processes_in, is_in_use, owner_of
+from harness.worktree import remove_folder
+
+Kind = Literal["checkouts", "run", "nameless"]
+_UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+# A folder for checkouts has its owner's name a moment after it is made; one without is nobody's if it is older.
+_NAMELESS_SECONDS = 600.0
+
+
+class Leftover(Record):
+    """Something that can go.
+
+    Attributes:
+        kind: `checkouts` is a folder for checkouts whose process is dead; `run` an old run's record; `nameless` a
+            folder of a run that was killed before its first event.
+        path: absolute.
+        why: one clause.
+        bytes: on the disk.
+    """
+
+    kind: Kind
+    path: str
+    why: str
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Found:
+    """What was looked at: what can go, and what stays because it is in use."""
+
+    leftovers: list[Leftover]
+    in_use: list[str]
+
+    @property
+    def bytes(self) -> int:
+        """All leftovers together."""
+        return sum(leftover.bytes for leftover in self.leftovers)
+
+
+def parse_age(text: str) -> timedelta:
+    """An age such as `36h`, `7d` or `2w`.
+
+    Raises:
+        UsageError: it is none.
+    """
+    number, unit = text[:-1], text[-1:]
+    if unit not in _UNITS or not number.isdigit():
+        raise UsageError(f"--older-than: {text!r} is no age.", remedy="Write it as 90m, 36h, 7d or 2w.")
+    return timedelta(**{_UNITS[unit]: int(number)})
+
+
+def look(out: Path, worktrees: Path, older_than: timedelta | None) -> Found:
+    """Find what can go.
+
+    Args:
+        out: the folder of runs.
+        worktrees: the folder of checkouts.
+        older_than: records of runs that ended longer ago can go, too, and checkouts that were asked to stay; none
+            without.
+
+    Raises:
+        StorageError: a folder cannot be read.
+    """
+    leftovers: list[Leftover] = []
+    in_use: list[str] = []
+    for space in _folders(worktrees):
+        if is_in_use(space):
+            in_use.append(str(space))
+            continue
+        why = _why_checkouts_go(space, older_than)
+        if why is not None:
+            leftovers.append(_leftover("checkouts", space, why))
+    for folder in _folders(out):
+        run = RunFolder(folder)
+        if run.journal.exists() and is_being_written(run.journal):
+            in_use.append(str(folder))
+        elif (why := _why_run_goes(run, older_than)) is not None:
+            kind: Kind = "run" if _has_events(run) else "nameless"
+            leftovers.append(_leftover(kind, folder, why))
+    return Found(leftovers, in_use)
+
+
+def clean(leftovers: list[Leftover]) -> list[str]:
+    """Remove leftovers; one that has come into use meanwhile stays.
+
+    Returns:
+        A sentence for each that could not be removed.
+    """
+    problems = []
+    for leftover in leftovers:
+        path = Path(leftover.path)
+        try:
+            if leftover.kind == "checkouts":
+                if not is_in_use(path):
+                    clear(path)
+            elif not is_being_written(RunFolder(path).journal):
+                end_processes_in(path)
+                remove_folder(path)
+        except OSError as error:
+            problems.append(f"{path}: cannot be removed ({error.strerror or error}).")
+    return problems
+
+
+def _why_checkouts_go(space: Path, older_than: timedelta | None) -> str | None:
+    owner = owner_of(space)
+    if owner is None:
+        # Not made by this version, or killed in the first moment: whose it is cannot be known, only that it is old.
+        return "its owner is unknown, and it is old" if _age(space) > _NAMELESS_SECONDS and _is_ours(space) else None
+    if owner.keep:
+        old = older_than is not None and _age(space) > older_than.total_seconds()
+        return "kept by --keep-worktrees, and older than asked" if old else None
+    return "its process is dead"
+
+
+def _is_ours(space: Path) -> bool:
+    """Whether a folder looks like one for checkouts: there may be anything in a folder that a user named."""
+    return (space / "judge.git").is_dir() or (space / "agents.git").is_dir()
+
+
+def _why_run_goes(run: RunFolder, older_than: timedelta | None) -> str | None:
+    if not _has_events(run):
+        ours = run.journal.exists() or run.plan.exists()
+        return "it was killed before its first event" if ours and _age(run.path) > _NAMELESS_SECONDS else None
+    if older_than is None:
+        return None
+    ended = _last_event(run)
+    if ended is None or ended > datetime.now(UTC) - older_than:
+        return None
+    return f"its last event is of {ended:%Y-%m-%d %H:%M} UTC"
+
+
+def _has_events(run: RunFolder) -> bool:
+    with contextlib.suppress(OSError):
+        return run.journal.stat().st_size > 0
+    return False
+
+
+def _last_event(run: RunFolder) -> datetime | None:
+    """When a run last said something; its file's time where the journal cannot be read."""
+    try:
+        events = read_events(run.journal)
+        if events:
+            return datetime.fromisoformat(events[-1].at)
+    except (HarnessError, ValueError):
+        pass
+    with contextlib.suppress(OSError):
+        return datetime.fromtimestamp(run.journal.stat().st_mtime, UTC)
+    return None
+
+
+def _folders(parent: Path) -> Iterator[Path]:
+    if parent.is_dir():
+        yield from sorted(path.resolve() for path in parent.iterdir() if path.is_dir() and not path.is_symlink())
+
+
+def _age(path: Path) -> float:
+    with contextlib.suppress(OSError):
+        return time.time() - path.stat().st_mtime
+    return 0.0
+
+
+def _leftover(kind: Kind, path: Path, why: str) -> Leftover:
+    return Leftover(kind=kind, path=str(path), why=why, bytes=_size(path))
+
+
+def _size(path: Path) -> int:
+    total = 0
+    for folder, _, names in os.walk(path):
+        for name in names:
+            with contextlib.suppress(OSError):
+                total += (Path(folder) / name).lstat().st_blocks * 512
+    return total
