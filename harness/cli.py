@@ -426,6 +426,7 @@ def show(
         str, typer.Argument(metavar="RUN/ATTEMPT", help="RUN alone will do if it has one attempt.")
     ] = "latest",
     diff: Annotated[bool, typer.Option("--diff", help="Show the patch as well.")] = False,
+    session: Annotated[bool, typer.Option("--session", help="Show what was said and done, and a timeline.")] = False,
     out: Out = Path("runs"),
     json: Json = False,
 ) -> None:
@@ -434,10 +435,16 @@ def show(
     from harness.store import find_attempt  # noqa: PLC0415
 
     shown = load_shown(find_attempt(out, attempt))
+    conversation = None
+    if session:
+        from harness.session_view import load_session  # noqa: PLC0415
+
+        conversation = load_session(shown.folder)
     if json:
-        _print_json(shown.as_json(diff=diff))
+        more = {"session": conversation.as_json()} if conversation else {}
+        _print_json({**shown.as_json(diff=diff), **more})
     else:
-        _print(shown.render(diff=diff))
+        _print(*([conversation.render()] if conversation else []), shown.render(diff=diff))
 
 
 @app.command("import", rich_help_panel=RECORDED)
@@ -459,6 +466,28 @@ def import_(
         _print_json(imported.as_json())
     else:
         _print(imported.render())
+
+
+@app.command("export-session", rich_help_panel=RECORDED)
+def export_session(
+    attempt: Annotated[
+        str, typer.Argument(metavar="RUN/ATTEMPT", help="RUN alone will do if it has one attempt.")
+    ] = "latest",
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="- is standard output.")] = Path("-"),
+    form: Annotated[Literal["atif"], typer.Option("--format", help="In which form.")] = "atif",
+    out: Out = Path("runs"),
+) -> None:
+    """Write a session in a form that other tools read: ATIF, the Agent Trajectory Interchange Format."""
+    from harness.export_session import session_as_atif  # noqa: PLC0415
+    from harness.journal import strict_json  # noqa: PLC0415
+    from harness.store import find_attempt, write_atomic  # noqa: PLC0415
+
+    document = strict_json(session_as_atif(find_attempt(out, attempt)), indent=2) + "\n"
+    if str(output) == "-":
+        typer.echo(document, nl=False)
+    else:
+        write_atomic(output, document)
+        _complain(f"written: {output} ({form})")
 
 
 @app.command(rich_help_panel=RECORDED)

@@ -145,6 +145,8 @@ def _of_patch(then: Verdict | None, now: Verdict) -> list[Difference]:
 
     def size(verdict: Verdict) -> str:
         patch = verdict.patch
-        return f"+{patch.insertions} -{patch.deletions} ({patch.sha256[:12]})" if patch else "none"
+        if patch is None or patch.insertions + patch.deletions == 0:
+            return "no change"
+        return f"+{patch.insertions} -{patch.deletions} ({patch.sha256[:12]})"
 
     return [Difference(call=None, tool="patch", subject="", then=size(then), now=size(now))]

@@ -63,8 +63,8 @@ def test_a_session_is_played_again_and_stops_where_the_target_changed(tiny: Tiny
     assert sorted((tmp_path / "runs").iterdir()) == runs  # and nothing was left for the refusal
 
     forced = _play(source, tmp_path, forced=True)
-    assert [each.tool for each in forced.differences] == ["apply_patch"]
-    assert forced.differences[0].call == 2
+    assert [each.tool for each in forced.differences] == ["apply_patch", "patch"]
+    assert forced.differences[0].call == 2 and forced.differences[1].now == "no change"
     assert "succeeded" in forced.differences[0].then and "tiny/core.py" in forced.differences[0].now
     assert forced.outcome.verdicts[0].status == "no_patch"
     assert_nothing_left(tmp_path)
