@@ -603,6 +603,20 @@ def report(
     typer.echo(f"{target}: {size / 1e6:.2f} MB")
 
 
+@app.command(rich_help_panel=LOOK)
+def view(
+    out: Out = Path("runs"),
+    host: Annotated[
+        str, typer.Option(help="Where to listen; any address but loopback asks for a token.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes any that is free.")] = 8765,
+) -> None:
+    """Show the runs in a browser: a local server that only reads."""
+    from harness.view.serve import serve  # noqa: PLC0415
+
+    serve(out, host, port, typer.echo)
+
+
 add_verbs(app)
 cli_house.add_verbs(app)
 

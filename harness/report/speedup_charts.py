@@ -162,10 +162,10 @@ def attempts_chart(verdicts: Sequence[Verdict], noise: Interval | None) -> Chart
     faster = sum(each.status == "faster" for each in kept)
     best, worst = rows[0], rows[-1]
     said = f"{len(rows)} attempts, {faster} faster than the base. Highest: {best['said']}. Lowest: {worst['said']}."
-    note = "Crosses: attempts that earned nothing, and count as 1x. "
+    many = len(rows) > MOST_NAMED
+    note = f"{'Red' if many else 'Crosses'}: attempts that earned nothing, and count as 1x. "
     if noise:
         note += "The band around 1x is the base against itself. "
-    many = len(rows) > MOST_NAMED
     return drawn(
         "attempts",
         "Attempts, best first",
