@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -23,6 +23,7 @@ def add_verbs(app: typer.Typer) -> None:
     app.command("run-tests", rich_help_panel=AT_WORK)(run_tests)
     app.command(rich_help_panel=AT_WORK)(profile)
     app.command(rich_help_panel=AT_WORK)(submit)
+    app.command(rich_help_panel=AT_WORK)(mcp)
 
 
 def measure(worktree: Where = None) -> None:
@@ -55,6 +56,51 @@ def submit(
 ) -> None:
     """End the work on the attempt whose worktree one stands in: the waiting run goes on and judges it."""
     _become("submit", worktree, summary)
+
+
+def mcp(
+    task: Annotated[str, typer.Argument(help="A task file, or the name of a bundled task.")],
+    worktree: Annotated[
+        Path | None, typer.Option("--worktree", metavar="DIR", help="A checkout of the task's source; here by default.")
+    ] = None,
+    new_worktree: Annotated[
+        Path | None,
+        typer.Option(
+            "--new-worktree", metavar="DIR", help="Make a checkout there, unless one is there already; it stays."
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="DIR", help="The folder for records of what was judged.")
+    ] = None,
+    worktrees: Annotated[
+        Path | None, typer.Option("--worktrees", metavar="DIR", help="The folder for checkouts while it serves.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Makes the inputs and the order of measurements repeatable.")] = None,
+    sandbox: Annotated[
+        Literal["auto", "bubblewrap", "landlock", "namespaces", "landlock-only", "none"],
+        typer.Option("--sandbox", help="What confines the target's side; none only by name."),
+    ] = "auto",
+) -> None:
+    """Serve a task's clock, tests and judge to any assistant: an MCP server over standard input and output.
+
+    It is meant to be started by a client such as Codex, Claude Code or an editor; docs/tools.md says how to register
+    it. The first call of a tool admits the base, which takes a minute or more.
+    """
+    from harness.sandbox import harden_self  # noqa: PLC0415
+    from harness.tool_service.serve_task import ServeOptions, serve_task  # noqa: PLC0415
+
+    harden_self()  # a client hands its environment on, and there may be keys in it
+    serve_task(
+        ServeOptions(
+            task=task,
+            worktree=worktree,
+            new_worktree=new_worktree,
+            out=out,
+            worktrees=worktrees,
+            seed=seed,
+            sandbox=sandbox,
+        )
+    )
 
 
 def _become(tool: str, worktree: Path | None, *words: str) -> None:

@@ -19,7 +19,11 @@ MAX_PATCH_BYTES = 1_000_000
 SCRATCH = ".bench_scratch"
 
 # What running and testing a Python package leaves behind: never part of a patch.
-_LEFTOVERS = (SCRATCH, "__pycache__", "*.pyc", ".pytest_cache", ".harness")
+_LEFTOVERS = (
+    *(SCRATCH, "__pycache__", "*.pyc", ".pytest_cache", ".harness"),
+    # A person's checkout has these, and sealing a folder leaves them out of the base as well.
+    *(".venv", "*.egg-info", ".mypy_cache", ".ruff_cache"),
+)
 
 _REGULAR = ("100644", "100755")
 
