@@ -23,7 +23,7 @@ from harness.timing.machine import describe_device
 from harness.timing.measurement import MeasureJob, Measurement, Progress, Refusal
 from harness.timing.paired import PairedSession, Plan, SessionRecord, in_random_order
 from harness.timing.sequential import Stopped, why_stop
-from harness.timing.session import ArmFailed, Session
+from harness.timing.session import ArmFailed, Role, Session
 from harness.timing.statistics import Estimate, hodges_lehmann, session_value
 from harness.verdict import WorkloadResult
 
@@ -40,6 +40,7 @@ class Servers:
         self._folders = [arm_folder(Path(job.scratch)) for _ in range(2)]
         self._sessions = 0
         self._renewals = 0
+        self._random = random.Random(derive_seed(job.seed, "servers"))
 
     @contextmanager
     def sessions(self) -> Iterator[tuple[Session, Session]]:
@@ -53,12 +54,14 @@ class Servers:
         self._sessions += 1
         opened: list[Session] = []
         try:
-            for server in self._pair:
+            # In random order: the first process of two gets other cores and other memory than the second.
+            for server in self._random.sample(self._pair, 2):
                 opened.append(server.fork())
                 opened[-1].begin_set_up(self._bench, self._job)
             for session in opened:
                 session.finish_set_up(self._bench, self._job)
-            yield opened[0], opened[1]
+            base, candidate = sorted(opened, key=lambda session: session.role)
+            yield base, candidate
         finally:
             for session in opened:
                 session.close()
@@ -93,9 +96,13 @@ class Servers:
         preload = preload_for(job, self._bench)
         base, candidate = self._folders
         sandbox = worker_sandbox(job.sandbox, job.device)
+        arms: list[tuple[Role, str, Path]] = [
+            ("base", job.base_root, base),
+            ("candidate", job.candidate_root, candidate),
+        ]
         self._pair = [
-            self.kind("base", Path(job.base_root), preload, base, hash_seed, sandbox),
-            self.kind("candidate", Path(job.candidate_root), preload, candidate, hash_seed, sandbox),
+            self.kind(role, Path(root), preload, folder, hash_seed, sandbox)
+            for role, root, folder in self._random.sample(arms, 2)
         ]
         for server in self._pair:
             server.wait_until_ready()
