@@ -6,20 +6,18 @@ Nothing but typer and the standard library is imported up here, so that `harness
 from __future__ import annotations
 
 import sys
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from typer.core import TyperGroup
 
-from harness import __version__, cli_house
+from harness import __version__, cli_house, cli_look
 from harness.cli_tools import add_verbs
 from harness.errors import HarnessError
+from harness.printing import print_parts
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
-
     from harness.run import RunOutcome
     from harness.verdict import Verdict
 
@@ -27,24 +25,6 @@ CODE_FASTER = "Make code faster"
 LOOK = "Look at results"
 RECORDED = "Recorded sessions"
 INTERRUPTED = 130
-
-
-class Format(StrEnum):
-    """How a leaderboard is printed."""
-
-    table = "table"
-    markdown = "markdown"
-    csv = "csv"
-    json = "json"
-    html = "html"
-
-
-class By(StrEnum):
-    """What makes a row of a leaderboard."""
-
-    both = "agent-model"
-    agent = "agent"
-    model = "model"
 
 
 class _Verbs(TyperGroup):
@@ -119,17 +99,6 @@ def _print_json(document: object) -> None:
     from harness.journal import strict_json  # noqa: PLC0415 - brings in pydantic
 
     typer.echo(strict_json(document, indent=2))
-
-
-def _print(*parts: RenderableType) -> None:
-    from rich.console import Console  # noqa: PLC0415
-
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        # A pipe has no width: 80 columns would fold tables that no screen limits.
-        console = Console(highlight=False, width=200)
-    for part in parts:
-        console.print(part)
 
 
 def _version(asked: bool) -> None:
@@ -356,7 +325,7 @@ def check(
     if json:
         typer.echo(strict_json(report.model_dump()))
     else:
-        _print(report_table(report))
+        print_parts(report_table(report))
     raise typer.Exit(0 if report.admitted else 2)
 
 
@@ -388,7 +357,7 @@ def calibrate(
         where = {"file": str(outcome.file), "replaced": outcome.replaced, "interrupted": outcome.interrupted}
         _print_json({**document, **where})
     else:
-        _print(rendered(outcome.calibration))
+        print_parts(rendered(outcome.calibration))
         typer.echo(f"kept: {outcome.file}" if outcome.replaced else f"an earlier one, longer, stands: {outcome.file}")
     raise typer.Exit(INTERRUPTED if outcome.interrupted else 0)
 
@@ -402,7 +371,7 @@ def models(base_url: BaseUrl = None, json: Json = False) -> None:
     if json:
         _print_json(listing.as_json())
     else:
-        _print(listing.render())
+        print_parts(listing.render())
 
 
 @app.command("list", rich_help_panel=LOOK)
@@ -415,7 +384,7 @@ def list_runs(out: Out = Path("runs"), json: Json = False) -> None:
     if json:
         _print_json({"runs": [line.as_json() for line in lines]})
     elif lines:
-        _print(run_table(lines))
+        print_parts(run_table(lines))
     else:
         typer.echo(f"No runs in {out} yet. Start one with: harness run moe_align")
 
@@ -444,7 +413,7 @@ def show(
         more = {"session": conversation.as_json()} if conversation else {}
         _print_json({**shown.as_json(diff=diff), **more})
     else:
-        _print(*([conversation.render()] if conversation else []), shown.render(diff=diff))
+        print_parts(*([conversation.render()] if conversation else []), shown.render(diff=diff))
 
 
 @app.command("import", rich_help_panel=RECORDED)
@@ -465,7 +434,7 @@ def import_(
     if json:
         _print_json(imported.as_json())
     else:
-        _print(imported.render())
+        print_parts(imported.render())
 
 
 @app.command("export-session", rich_help_panel=RECORDED)
@@ -523,100 +492,11 @@ def replay(
     if json:
         typer.echo(strict_json(replayed.as_json()))
     else:
-        _print(replayed.render())
+        print_parts(replayed.render())
     raise typer.Exit(replayed.outcome.exit_code)
 
 
-@app.command(rich_help_panel=LOOK)
-def watch(
-    run: Annotated[
-        str, typer.Argument(metavar="RUN", help="A run's name or folder; the newest by default.")
-    ] = "latest",
-    out: Out = Path("runs"),
-    json: Json = False,
-) -> None:
-    """Follow a run that another terminal started, until it ends. Ctrl-C stops the watching, not the run."""
-    from harness.display import watch_run  # noqa: PLC0415
-    from harness.store import find_run  # noqa: PLC0415
-
-    raise typer.Exit(watch_run(find_run(out, run), json=json))
-
-
-@app.command(rich_help_panel=LOOK)
-def leaderboard(
-    runs: Annotated[list[str] | None, typer.Argument(metavar="[RUN]...", help="Only these; all by default.")] = None,
-    out: Out = Path("runs"),
-    form: Annotated[Format, typer.Option("--format", help="How to print it.")] = Format.table,
-    by: Annotated[By, typer.Option(help="What makes a row.")] = By.both,
-    task: Annotated[str | None, typer.Option("--task", metavar="NAME", help="Only the boards of this task.")] = None,
-    mix_devices: Annotated[bool, typer.Option("--mix-devices", help="One board over all devices.")] = False,
-    json: Json = False,
-) -> None:
-    """Rank agents and models over runs, one board for each task and device."""
-    from harness import leaderboard_forms as forms  # noqa: PLC0415
-    from harness.leaderboard import By as Rows  # noqa: PLC0415
-    from harness.leaderboard import leaderboard as rank  # noqa: PLC0415
-    from harness.store import find_run, find_runs, read_verdicts  # noqa: PLC0415
-
-    folders = [find_run(out, name) for name in runs] if runs else find_runs(out)
-    verdicts, problems = read_verdicts({folder.name: folder for folder in folders}.values())
-    for problem in problems:
-        _complain(f"left out: {problem}")
-    wanted = [verdict for verdict in verdicts if task in (None, verdict.task)]
-    rows: dict[By, Rows] = {By.both: "agent and model", By.agent: "agent", By.model: "model"}
-    boards = rank(wanted, by=rows[by], mix=mix_devices)
-    if json or form is Format.json:
-        _print_json({"boards": forms.boards_json(boards), "left_out": problems})
-    elif form is Format.markdown:
-        typer.echo(forms.boards_markdown(boards), nl=False)
-    elif form is Format.csv:
-        typer.echo(forms.boards_csv(boards), nl=False)
-    elif form is Format.html:
-        from harness.report.board_page import boards_html  # noqa: PLC0415
-
-        typer.echo(boards_html(boards), nl=False)
-    elif boards:
-        _print(*forms.boards_rendered(boards))
-    else:
-        typer.echo(f"No attempts in {out} yet. Start a run with: harness run moe_align")
-
-
-@app.command(rich_help_panel=LOOK)
-def report(
-    run: Annotated[
-        str, typer.Argument(metavar="RUN", help="A run's name or folder; the newest by default.")
-    ] = "latest",
-    output: Annotated[
-        Path | None,
-        typer.Option("-o", "--output", metavar="FILE", help="Where to: .html, .md or .json. Default: RUN.html."),
-    ] = None,
-    out: Out = Path("runs"),
-) -> None:
-    """Write a run down for people: one file of HTML that loads nothing, or Markdown, or JSON."""
-    from harness.report.build import write_report  # noqa: PLC0415
-    from harness.report.material import read_run  # noqa: PLC0415
-    from harness.store import find_run  # noqa: PLC0415
-
-    folder = find_run(out, run)
-    target = output or Path(f"{folder.name}.html")
-    size = write_report(read_run(folder), target)
-    typer.echo(f"{target}: {size / 1e6:.2f} MB")
-
-
-@app.command(rich_help_panel=LOOK)
-def view(
-    out: Out = Path("runs"),
-    host: Annotated[
-        str, typer.Option(help="Where to listen; any address but loopback asks for a token.")
-    ] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes any that is free.")] = 8765,
-) -> None:
-    """Show the runs in a browser: a local server that only reads."""
-    from harness.view.serve import serve  # noqa: PLC0415
-
-    serve(out, host, port, typer.echo)
-
-
+cli_look.add_verbs(app)
 add_verbs(app)
 cli_house.add_verbs(app)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from harness import __version__
 from harness.estimators import THRESHOLDS
-from harness.leaderboard import Board
+from harness.leaderboard import Board, Row
 from harness.leaderboard_forms import (
     CURVES_NOTE,
     NOTE,
@@ -39,6 +39,7 @@ def fast_chart(board: Board, name: str) -> Chart | None:
             "row": names[place],
             "p": each.factor,
             "share": each.rate.estimate,
+            "many": row.attempts > 1,
             "l": each.rate.low,
             "h": each.rate.high,
             "said": f"{names[place]}: {each.rate.estimate:.0%} of attempts are more than {each.factor:g}x as fast",
@@ -59,7 +60,7 @@ def fast_chart(board: Board, name: str) -> Chart | None:
 
 def _curves(points: list[dict[str, Any]], names: list[str], *, wide: bool) -> Spec:
     scale = {"domain": names, "range": _COLOURS[: len(names)]}
-    ticks = list(THRESHOLDS) if wide else [1, 2, 5, 10]
+    ticks = [1, 1.25, 1.5, 2, 3, 5, 10] if wide else [1, 2, 5, 10]
     x: Spec = {
         "field": "p",
         "type": "quantitative",
@@ -67,7 +68,14 @@ def _curves(points: list[dict[str, Any]], names: list[str], *, wide: bool) -> Sp
         "axis": {"title": "faster by more than", "values": ticks, "labelExpr": "format(datum.value, '~r') + 'x'"},
     }
     share: Spec = {"type": "quantitative", "scale": {"domain": [0, 1]}, "axis": share_axis("attempts")}
-    legend = {"title": None, "orient": "top", "columns": 3 if wide else 1, "labelLimit": 280, "symbolType": "stroke"}
+    legend: Spec = {
+        "title": None,
+        "orient": "top",
+        "columns": 3 if wide else 1,
+        "labelLimit": 280,
+        "symbolType": "stroke",
+    }
+    legend |= {"symbolOpacity": 1, "symbolStrokeWidth": 2.2, "symbolSize": 300}
     colour = {"field": "row", "type": "nominal", "scale": scale, "legend": legend}
     dashes = {
         "field": "row",
@@ -82,8 +90,8 @@ def _curves(points: list[dict[str, Any]], names: list[str], *, wide: bool) -> Sp
         "height": 240,
         "layer": [
             {
-                "data": data,
-                "mark": {"type": "area", "opacity": 0.1, "aria": False},
+                "data": {"values": [point for point in points if point["many"]]},
+                "mark": {"type": "area", "opacity": 0.12, "aria": False},
                 "encoding": {**plain, "y": {**share, "field": "l"}, "y2": {"field": "h"}},
             },
             {
@@ -100,6 +108,30 @@ def _curves(points: list[dict[str, Any]], names: list[str], *, wide: bool) -> Sp
     }
 
 
+def _columns(row: Row) -> dict[str, str]:
+    """A row as a page has room for it."""
+    found = dict(zip(BOARD_HEADINGS, cells(row), strict=True))
+    merged = {
+        "faster": f"{row.faster}/{row.attempts}",
+        "rate": found["faster rate"],
+        "of correct": found["mean of correct"],
+    }
+    wanted = (
+        "#",
+        "agent",
+        "model",
+        "faster",
+        "rate",
+        "geo. mean",
+        "of correct",
+        "best",
+        "infra",
+        "cost",
+        "per success",
+    )
+    return {heading: merged.get(heading) or found[heading] for heading in wanted}
+
+
 def board_views(boards: Sequence[Board]) -> list[dict[str, Any]]:
     """What the template shows of each board."""
     return [
@@ -107,8 +139,8 @@ def board_views(boards: Sequence[Board]) -> list[dict[str, Any]]:
             "id": f"board-{number}",
             "task": board.task,
             "device": board.device,
-            "headings": BOARD_HEADINGS,
-            "rows": [cells(row) for row in shown_rows(board)],
+            "headings": list(_columns(shown_rows(board)[0])) if shown_rows(board) else [],
+            "rows": [list(_columns(row).values()) for row in shown_rows(board)],
             "false_wins": false_wins_text(board.false_wins),
             "chart": fast_chart(board, f"board-{number}-fast"),
             "curve_headings": curve_headings(board),

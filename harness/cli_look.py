@@ -1,0 +1,127 @@
+"""The verbs that look at results: boards, reports, pages, and a run as it goes."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+LOOK = "Look at results"
+
+Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="The folder that holds the runs.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout, for programs.")]
+
+
+class Format(StrEnum):
+    """How a leaderboard is printed."""
+
+    table = "table"
+    markdown = "markdown"
+    csv = "csv"
+    json = "json"
+    html = "html"
+
+
+class By(StrEnum):
+    """What makes a row of a leaderboard."""
+
+    both = "agent-model"
+    agent = "agent"
+    model = "model"
+
+
+def add_verbs(app: typer.Typer) -> None:
+    """Add them to the command line."""
+    for verb in (watch, leaderboard, report, view):
+        app.command(rich_help_panel=LOOK)(verb)
+
+
+def watch(
+    run: Annotated[
+        str, typer.Argument(metavar="RUN", help="A run's name or folder; the newest by default.")
+    ] = "latest",
+    out: Out = Path("runs"),
+    json: Json = False,
+) -> None:
+    """Follow a run that another terminal started, until it ends. Ctrl-C stops the watching, not the run."""
+    from harness.display import watch_run  # noqa: PLC0415
+    from harness.store import find_run  # noqa: PLC0415
+
+    raise typer.Exit(watch_run(find_run(out, run), json=json))
+
+
+def leaderboard(
+    runs: Annotated[list[str] | None, typer.Argument(metavar="[RUN]...", help="Only these; all by default.")] = None,
+    out: Out = Path("runs"),
+    form: Annotated[Format, typer.Option("--format", help="How to print it.")] = Format.table,
+    by: Annotated[By, typer.Option(help="What makes a row.")] = By.both,
+    task: Annotated[str | None, typer.Option("--task", metavar="NAME", help="Only the boards of this task.")] = None,
+    mix_devices: Annotated[bool, typer.Option("--mix-devices", help="One board over all devices.")] = False,
+    json: Json = False,
+) -> None:
+    """Rank agents and models over runs, one board for each task and device."""
+    from harness import leaderboard_forms as forms  # noqa: PLC0415
+    from harness.journal import strict_json  # noqa: PLC0415
+    from harness.leaderboard import By as Rows  # noqa: PLC0415
+    from harness.leaderboard import leaderboard as rank  # noqa: PLC0415
+    from harness.printing import print_parts  # noqa: PLC0415
+    from harness.store import find_run, find_runs, read_verdicts  # noqa: PLC0415
+    from harness.text import printable  # noqa: PLC0415
+
+    folders = [find_run(out, name) for name in runs] if runs else find_runs(out)
+    verdicts, problems = read_verdicts({folder.name: folder for folder in folders}.values())
+    for problem in problems:
+        typer.echo(f"left out: {printable(problem, multiline=True)}", err=True)
+    wanted = [verdict for verdict in verdicts if task in (None, verdict.task)]
+    rows: dict[By, Rows] = {By.both: "agent and model", By.agent: "agent", By.model: "model"}
+    boards = rank(wanted, by=rows[by], mix=mix_devices)
+    if json or form is Format.json:
+        typer.echo(strict_json({"boards": forms.boards_json(boards), "left_out": problems}, indent=2))
+    elif form is Format.markdown:
+        typer.echo(forms.boards_markdown(boards), nl=False)
+    elif form is Format.csv:
+        typer.echo(forms.boards_csv(boards), nl=False)
+    elif form is Format.html:
+        from harness.report.board_page import boards_html  # noqa: PLC0415
+
+        typer.echo(boards_html(boards), nl=False)
+    elif boards:
+        print_parts(*forms.boards_rendered(boards))
+    else:
+        typer.echo(f"No attempts in {out} yet. Start a run with: harness run moe_align")
+
+
+def report(
+    run: Annotated[
+        str, typer.Argument(metavar="RUN", help="A run's name or folder; the newest by default.")
+    ] = "latest",
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", metavar="FILE", help="Where to: .html, .md or .json. Default: RUN.html."),
+    ] = None,
+    out: Out = Path("runs"),
+) -> None:
+    """Write a run down for people: one file of HTML that loads nothing, or Markdown, or JSON."""
+    from harness.report.build import write_report  # noqa: PLC0415
+    from harness.report.material import read_run  # noqa: PLC0415
+    from harness.store import find_run  # noqa: PLC0415
+
+    folder = find_run(out, run)
+    target = output or Path(f"{folder.name}.html")
+    size = write_report(read_run(folder), target)
+    typer.echo(f"{target}: {size / 1e6:.2f} MB")
+
+
+def view(
+    out: Out = Path("runs"),
+    host: Annotated[
+        str, typer.Option(help="Where to listen; any address but loopback asks for a token.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes any that is free.")] = 8765,
+) -> None:
+    """Show the runs in a browser: a local server that only reads."""
+    from harness.view.serve import serve  # noqa: PLC0415
+
+    serve(out, host, port, typer.echo)
