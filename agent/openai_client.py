@@ -10,6 +10,7 @@ from agent.messages import Message, ModelTurn, ToolSpec
 from agent.meter import Meter
 from agent.model import ModelError
 from agent.openai_retry import Retry, with_retries
+from agent.text import without_key
 
 if TYPE_CHECKING:
     from openai import OpenAI
@@ -55,7 +56,14 @@ class OpenAIBase:
             ContextOverflow: the history is longer than the model can read.
             ModelError: the endpoint refuses, or stayed unreachable for as long as we wait.
         """
-        return with_retries(lambda meter: self.ask(history, tools, meter), self._retry)
+        try:
+            turn = with_retries(lambda meter: self.ask(history, tools, meter), self._retry)
+        except ModelError as error:
+            error.args = (without_key(str(error), self.client.api_key),)
+            raise
+        said = turn.model_dump_json()
+        shown = without_key(said, self.client.api_key)
+        return turn if shown == said else ModelTurn.model_validate_json(shown)
 
     def ask(self, history: Sequence[Message], tools: Sequence[ToolSpec], meter: Meter) -> ModelTurn:
         """Ask once, telling the meter what is sent and heard. Raises what the SDK raises, or StreamFailed."""

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from agent.model import ModelError
 from agent.openai_client import new_client
+from agent.text import without_key
 
 Problem = Literal["key", "unreachable", "no_list"]
 _LIST_SECONDS = 15.0
@@ -60,7 +61,7 @@ def list_models(
     except openai.APIConnectionError as error:
         raise ListError(f"{where} cannot be reached: {error.__cause__ or error}.", "unreachable") from error
     except openai.APIStatusError as error:
-        raise _refused(where, error.status_code, str(error)) from error
+        raise _refused(where, error.status_code, without_key(str(error), client.api_key)) from error
     except ValueError as error:
         raise ListError(f"{where}/models answers with something that is not JSON.", "no_list") from error
     return sorted(_entries(where, body), key=lambda offered: offered.name)

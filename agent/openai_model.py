@@ -10,6 +10,7 @@ from agent.openai_chat import OpenAIChatModel
 from agent.openai_client import Effort
 from agent.openai_list import ListError, list_models
 from agent.openai_responses import OpenAIResponsesModel
+from agent.openai_retry import Retry
 
 __all__ = ["OpenAIChatModel", "OpenAIResponsesModel", "new_model", "offered_context"]
 
@@ -24,6 +25,7 @@ def new_model(
     api_key: str | None = None,
     wire: Wire = "auto",
     effort: Effort | None = None,
+    patience: float | None = None,
 ) -> Model:
     """A live model.
 
@@ -33,6 +35,7 @@ def new_model(
         api_key: OPENAI_API_KEY when None; an endpoint other than OpenAI's may need none.
         wire: `auto` speaks Responses to OpenAI and Chat Completions, which every server has, to others.
         effort: reasoning effort, for models that take one.
+        patience: seconds one call may spend waiting for an endpoint that is down or busy; the default when None.
 
     Raises:
         ModelError: there is no key, and OpenAI's endpoint needs one.
@@ -41,7 +44,8 @@ def new_model(
     if wire == "auto":
         wire = "chat" if url and "api.openai.com" not in url else "responses"
     kind = OpenAIResponsesModel if wire == "responses" else OpenAIChatModel
-    return kind(name, base_url=url, api_key=api_key, effort=effort)
+    retry = Retry() if patience is None else Retry(max_wait=patience)
+    return kind(name, base_url=url, api_key=api_key, effort=effort, retry=retry)
 
 
 def offered_context(name: str, *, base_url: str, api_key: str | None = None) -> int | None:

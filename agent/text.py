@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+# A shorter "key" is a word that a server without keys is given, and may stand in any text.
+_SHORTEST_KEY = 8
+
 
 def clean(text: str) -> str:
     """The text without lone surrogates: JSON can carry them, UTF-8 and pydantic cannot."""
     return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def without_key(text: str, key: str | None) -> str:
+    """The text without a key that somebody put into it: endpoints like to say which key they refuse."""
+    return text.replace(key, "[the key]") if key and len(key) >= _SHORTEST_KEY else text
 
 
 def shorten(text: str, max_chars: int) -> str:

@@ -148,6 +148,9 @@ def run(
     allow_unknown_price: Annotated[
         bool, typer.Option("--allow-unknown-price", help="Run although no limit in dollars can be held.")
     ] = False,
+    patience: Annotated[
+        float, typer.Option(min=0, metavar="S", help="How long a call waits for an endpoint that is down or busy.")
+    ] = 120.0,
     limit: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME=VALUE", help="Another limit for each attempt: steps, seconds, tokens or usd."),
@@ -198,7 +201,7 @@ def run(
         seed=seed,
         placebos=placebos,
         sandbox=sandbox,
-        live=LiveOptions(wire, effort, price, allow_unknown_price, context),
+        live=LiveOptions(wire, effort, price, allow_unknown_price, context, patience),
         limits=tuple(limit or ()),
         jobs=jobs,
         max_usd=max_usd,

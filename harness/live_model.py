@@ -30,6 +30,7 @@ class LiveOptions:
         price: dollars for a million tokens, as `INPUT,CACHED,OUTPUT`; None to look it up.
         allow_unknown_price: whether a model may work whose dollars nobody can count.
         context: how many tokens the model reads; None to look it up.
+        patience: seconds one call of the model may wait for an endpoint that is down or busy.
     """
 
     wire: Wire = "auto"
@@ -37,6 +38,7 @@ class LiveOptions:
     price: str | None = None
     allow_unknown_price: bool = False
     context: int | None = None
+    patience: float = 120.0
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,7 @@ class LiveModel:
             api_key=endpoint.api_key,
             wire=options.wire,
             effort=options.effort,
+            patience=options.patience,
         )
 
 

@@ -46,8 +46,8 @@ class Server(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, replies: list[Reply], models: Reply | None = None) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
+    def __init__(self, replies: list[Reply], models: Reply | None = None, port: int = 0) -> None:
+        super().__init__(("127.0.0.1", port), Handler)
         self.replies = replies
         self.models = models or send_json(200, {"object": "list", "data": [{"id": "m2"}, {"id": "m1"}]})
         self.requests: list[Request] = []
@@ -150,7 +150,7 @@ def _response(items: Sequence[Json], status: str, **more: object) -> Json:
     }
 
 
-def responses(*items: Json, end: str = "completed", cut: bool = False, **more: object) -> Reply:
+def responses(*items: Json, end: str = "completed", cut: bool = False, pause: float = 0.0, **more: object) -> Reply:
     """A whole answer on the Responses wire; with `cut` the connection drops before its end."""
     events: list[Json | str] = [{"type": "response.created", "response": _response([], "in_progress")}]
     for index, item in enumerate(items):
@@ -158,7 +158,7 @@ def responses(*items: Json, end: str = "completed", cut: bool = False, **more: o
     if not cut:
         events.append({"type": f"response.{end}", "response": _response(items, end, **more)})
     numbered = [event | {"sequence_number": n} for n, event in enumerate(events) if isinstance(event, dict)]
-    return stream(numbered, named=True, cut=cut)
+    return stream(numbered, named=True, cut=cut, pause=pause)
 
 
 # The Chat Completions wire.
@@ -192,6 +192,6 @@ CHAT_USAGE: Json = {
 }
 
 
-def chat(*chunks: Json, finish: str = "stop", usage: bool = True) -> Reply:
+def chat(*chunks: Json, finish: str = "stop", usage: bool = True, pause: float = 0.0) -> Reply:
     """A whole answer on the Chat Completions wire."""
-    return stream([*chunks, delta(finish), *([CHAT_USAGE] if usage else []), "[DONE]"], named=False)
+    return stream([*chunks, delta(finish), *([CHAT_USAGE] if usage else []), "[DONE]"], named=False, pause=pause)

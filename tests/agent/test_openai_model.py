@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -382,6 +383,20 @@ def test_nobody_listening_is_retryable(serve: Serve) -> None:
     assert _fails(model).retryable
 
 
+def test_a_key_that_the_endpoint_repeats_is_written_down_nowhere(serve: Serve) -> None:
+    key = "sk-planted-0123456789"
+    call = function_call("shell", json.dumps({"command": f"echo {key}"}))
+    server = serve(responses(message(f"Your key is {key}."), call), error(401, f"Incorrect API key: {key}."))
+    model = OpenAIResponsesModel("m", base_url=server.url, api_key=key, retry=QUICK)
+    turn = model.complete(PROMPT, [])
+    assert key not in turn.model_dump_json()
+    assert turn.text == "Your key is [the key]."
+    assert json.loads(turn.tool_calls[0].arguments) == {"command": "echo [the key]"}
+    failed = _fails(model)
+    assert "Incorrect API key: [the key]" in str(failed)
+    assert key not in str(failed)
+
+
 # Choosing
 
 
@@ -407,6 +422,19 @@ def test_models_are_listed(serve: Serve) -> None:
 # A whole attempt
 
 
+def assert_prefixes_are_stable(server: Server) -> None:
+    """Every request begins as the one before it did: that, byte for byte, is what providers cache."""
+    said = "input" if "input" in server.requests[0].body else "messages"
+    bodies = [dict(request.body) for request in server.requests]
+    histories = [body.pop(said) for body in bodies]
+    assert all(body == bodies[0] for body in bodies)
+    for shorter, longer in pairwise(histories):
+        assert longer[: len(shorter)] == shorter
+    for before, after in pairwise(server.requests):
+        same = json.dumps(before.body[said], separators=(",", ":"), ensure_ascii=False).encode()[:-1]
+        assert same in after.raw
+
+
 @WIRES
 def test_a_whole_session_over_the_wire(
     serve: Serve, make: Make, good: Reply, bench: FolderBench, tmp_path: Path
@@ -427,5 +455,6 @@ def test_a_whole_session_over_the_wire(
     with Trajectory(tmp_path / "t.jsonl") as record:
         outcome = run_agent(make(server), bench, "go", Limits(9, 60, None, 10_000), record)
     assert (outcome.ended, outcome.steps) == ("submitted", 4)
+    assert_prefixes_are_stable(server)
     assert outcome.usage == Usage(input=400, cached=240, output=120, reasoning=80)
     assert (bench.root / "a.py").read_text() == "x = 2\n"

@@ -89,7 +89,7 @@ def html(handler: Handler) -> None:
 @pytest.mark.parametrize(
     ("answer", "code", "words"),
     [
-        (error(401, "wrong key"), 2, "refuses the key"),
+        (error(401, "wrong key: sk-planted-in-this-test"), 2, "refuses the key"),
         (error(404, "nothing here"), 4, "has no list of models"),
         (error(500, "sorry"), 4, "status 500"),
         (send_json(200, {"data": "no"}), 4, "no list of models"),
