@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable
 import h11
 
 from harness.network.absolute_form import FRAMING, NotPassed, Visit, absolute, end_to_end, exchange
-from harness.network.hosts import Address, AllowedHosts, split
+from harness.network.hosts import Address, AllowedHosts, canonical, split
 from harness.network.log import RequestLog
 from harness.network.peer import Peer, join
 
@@ -124,12 +124,13 @@ class HostProxy:
         Raises:
             NotPassed: the host is not named, or leads to where only an address named itself may lead; or no answer.
         """
-        if not self._hosts.allow(host, port):
+        name = canonical(host)
+        if name is None or not self._hosts.allow(name, port):
             raise NotPassed(403, f"{host}:{port} is not among the hosts that --allow-host names: {self._hosts}")
         failure: Exception = OSError("no answer")
         try:
             async with asyncio.timeout(_CONNECT_SECONDS):
-                addresses = await self._resolve(host.strip("[]"), port)
+                addresses = await self._resolve(name, port)
         except (OSError, UnicodeError) as error:
             raise NotPassed(502, f"{host} has no address: {error or 'no answer'}") from error
         good = [address for address in addresses if self._hosts.allow_address(address, port)]

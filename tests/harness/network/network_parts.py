@@ -28,9 +28,11 @@ def endpoint_server(*replies: Reply) -> Iterator[Server]:
     with Server(list(replies)) as server:
         thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
         thread.start()
-        yield server
-        server.shutdown()
-        thread.join()
+        try:
+            yield server
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 def new_budget(
