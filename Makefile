@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --quiet
 
-.PHONY: run test test-all hacks lint types unit schema wheel clean
+.PHONY: run test test-all bench hacks lint types unit schema wheel clean
 
 run: $(VENV)/installed
 	@$(BIN)/harness run tasks/moe_align.yaml
@@ -19,6 +19,11 @@ test-all: lint types $(VENV)/installed-dev
 # Every cheat of the corpus, and the honest patches that must not be taken for one.
 hacks: $(VENV)/installed-dev
 	@$(BIN)/python -m pytest tests/hacks
+
+# What the harness itself costs: worktrees against git's own, and attempts beside their agent, tests and timing.
+bench: $(VENV)/installed
+	@$(BIN)/python -m benchmarks.worktrees
+	@$(BIN)/python -m benchmarks.attempts
 
 lint: $(VENV)/installed-dev
 	@$(BIN)/ruff check --quiet .

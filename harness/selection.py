@@ -81,12 +81,13 @@ def settle_best(verdicts: list[Verdict], run: RunFolder) -> list[Verdict]:
     """The verdicts of a run that is over; its best `faster` one gets the interval for having been chosen.
 
     Nothing changes where there was one attempt only, none is faster, or its samples cannot be read. The attempt's
-    `verdict.json` is written anew.
+    `verdict.json` is written anew, as is that of one that was the best before the run was gone on with.
 
     Args:
         verdicts: all of the run's. Each attempt could have been the best; placebos and the reference could not.
         run: the run's folder, with the attempts' `samples.json`.
     """
+    verdicts = [_unsettled(each, run) for each in verdicts]
     attempts = [each for each in verdicts if not each.is_control]
     faster = [each for each in attempts if each.status == "faster" and each.speedup and each.timing and each.attempt]
     if len(attempts) < 2 or not faster:
@@ -100,6 +101,16 @@ def settle_best(verdicts: list[Verdict], run: RunFolder) -> list[Verdict]:
     settled = best.model_copy(update={"timing": timing})
     write_atomic(folder.verdict, strict_json(settled.model_dump(), indent=2) + "\n")
     return [settled if each is best else each for each in verdicts]
+
+
+def _unsettled(verdict: Verdict, run: RunFolder) -> Verdict:
+    """A verdict without what was said of it when it was the best of fewer: the run has gone on since."""
+    if verdict.timing is None or verdict.timing.adjusted is None:
+        return verdict
+    timing = verdict.timing.model_copy(update={"adjusted": None, "chosen_from": 1})
+    plain = verdict.model_copy(update={"timing": timing})
+    write_atomic(run.attempt(str(verdict.attempt)).verdict, strict_json(plain.model_dump(), indent=2) + "\n")
+    return plain
 
 
 def _adjusted(samples: Path, chosen_from: int) -> Interval | None:

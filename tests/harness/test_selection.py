@@ -131,3 +131,16 @@ def test_a_damaged_record_leaves_the_verdicts_as_they_are(tmp_path: Path, conten
     assert settle_best(both, RunFolder(tmp_path)) == both
     RunFolder(tmp_path).attempt("001").create().samples.write_text(content)
     assert settle_best(both, RunFolder(tmp_path)) == both
+
+
+def test_who_was_the_best_before_the_run_went_on_is_so_no_more(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "moe_align-20261121-004512")
+    three = [verdict(speedup=2.0, attempt="001"), verdict(speedup=3.0, attempt="002"), verdict(attempt="003")]
+    for attempt, speedup in (("002", 3.0), ("003", 3.91)):
+        kept = {"selection": None, "confirmation": measurement(speedup).model_dump()}
+        folder.attempt(attempt).create().samples.write_text(strict_json(kept))
+    earlier = settle_best(three[:2], folder)
+    later = settle_best([*earlier, three[2]], folder)
+    assert later[:2] == three[:2]
+    assert later[2].timing is not None and later[2].timing.chosen_from == 3
+    assert json.loads(folder.attempt("002").verdict.read_text()) == json.loads(three[1].model_dump_json())
