@@ -24,6 +24,7 @@ hacks: $(VENV)/installed-dev
 bench: $(VENV)/installed
 	@$(BIN)/python -m benchmarks.worktrees
 	@$(BIN)/python -m benchmarks.attempts
+	@$(BIN)/python -m benchmarks.agent_step
 
 lint: $(VENV)/installed-dev
 	@$(BIN)/ruff check --quiet .
