@@ -114,6 +114,9 @@ def _globals(
     ] = False,
 ) -> None:
     """Options that belong to no verb."""
+    from harness.model_key import take_model_key  # noqa: PLC0415
+
+    take_model_key()  # nothing that any verb starts from here on inherits it
 
 
 @app.command(rich_help_panel=CODE_FASTER)
@@ -181,12 +184,10 @@ def run(
     """Let an agent make a task's code faster, and judge what it did."""
     from harness.display import watching  # noqa: PLC0415
     from harness.live_model import LiveOptions  # noqa: PLC0415
-    from harness.model_key import take_model_key  # noqa: PLC0415
     from harness.run import RunOptions, run_task  # noqa: PLC0415
     from harness.sandbox import harden_self  # noqa: PLC0415
 
-    take_model_key()  # nothing that is started from here on inherits it
-    harden_self()  # it is in this process's memory, and `--sandbox none` hides nothing
+    harden_self()  # the model's key is in this process's memory, and `--sandbox none` hides nothing
 
     options = RunOptions(
         task=task,
@@ -236,11 +237,9 @@ def resume(
     What is judged stays judged. Limits count what the run has used up before; without them, its own hold.
     """
     from harness.display import watching  # noqa: PLC0415
-    from harness.model_key import take_model_key  # noqa: PLC0415
     from harness.resume import ResumeOptions, resume_run  # noqa: PLC0415
     from harness.sandbox import harden_self  # noqa: PLC0415
 
-    take_model_key()
     harden_self()
     wanted = ResumeOptions(
         run=run_name,

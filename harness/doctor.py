@@ -20,6 +20,7 @@ from typing import Literal
 from harness.admission import resolve_device
 from harness.calibration.store import calibration_note
 from harness.errors import HarnessError, InfrastructureError, StorageError
+from harness.model_key import model_key
 from harness.quiet import gate_folder
 from harness.sandbox import choose_sandbox, has_gpu_devices, working_sandboxes
 from harness.sandbox.workers import UNCONFINED, worker_sandbox
@@ -208,7 +209,7 @@ def _calibration(_where: Where) -> list[Check]:
 
 def _endpoint(where: Where) -> list[Check]:
     url = where.base_url or os.environ.get("OPENAI_BASE_URL") or None
-    key = os.environ.get("OPENAI_API_KEY")
+    key = model_key()
     checks = [
         Check(name="key", state="ok", found="OPENAI_API_KEY is set")
         if key
