@@ -180,7 +180,10 @@ def _publish(calibration: Calibration, options: CalibrateOptions) -> None:
         return
     make_folder(out)
     command = f"harness calibrate{f' {calibration.bench}' if options.task else ''} --trials {options.trials}"
+    if not options.task:
+        command += f" --device {calibration.fingerprint.device} --mode {calibration.mode}"
     command += f" --seconds {options.seconds:g}" if options.seconds is not None else ""
+    command += " --continue" if options.resume else ""
     write_atomic(out / "calibration.json", calibration.model_dump_json(indent=1) + "\n")
     write_atomic(out / "calibration.svg", as_svg(calibration))
     write_atomic(out / "README.md", as_markdown(calibration, command))
