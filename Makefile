@@ -4,6 +4,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --quiet
+# Tests mostly wait for processes they started. Whole files stay together, for what their tests share.
+PARALLEL := -n auto --maxprocesses=4 --dist loadfile
 
 .PHONY: run test test-all bench hacks lint types unit schema wheel clean
 
@@ -34,7 +36,7 @@ types: $(VENV)/installed-dev
 	@$(BIN)/mypy --no-error-summary
 
 unit: $(VENV)/installed-dev
-	@$(BIN)/python -m pytest -m "not slow" --ignore=tests/hacks --cov --cov-report=term:skip-covered
+	@$(BIN)/python -m pytest $(PARALLEL) -m "not slow" --ignore=tests/hacks --cov --cov-report=term:skip-covered
 
 schema: $(VENV)/installed
 	@$(BIN)/python -m harness.task > tasks/task.schema.json

@@ -129,6 +129,7 @@ def test_hostile_text_and_poor_terminals(tmp_path: Path, encoding: str) -> None:
     json.loads(harness("show", "--json", "--diff", cwd=tmp_path, PYTHONIOENCODING="utf-8").stdout)
 
 
+@pytest.mark.slow
 def test_run_verify_and_require_on_a_real_task(tiny: TinyTask, tmp_path: Path) -> None:
     patch = tmp_path / "fast.diff"
     patch.write_bytes(tiny.patch("range(20)", "range(1)"))

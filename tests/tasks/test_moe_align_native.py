@@ -95,6 +95,7 @@ def test_a_fresh_checkout_holds_no_artefact(built: Built) -> None:
     assert linked_artefacts(fresh) == {}
 
 
+@pytest.mark.slow
 def test_the_reference_is_right_and_faster(built: Built) -> None:
     """Measured at 1.9x to 2.3x on two cores; the claim here leaves room for a busy machine."""
     assert built.loaded.reference_patch is not None
