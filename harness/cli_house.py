@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 HOUSE = "Look after the machine"
+LOOK = "Look at results"
 
 Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="The folder that holds the runs.")]
 Worktrees = Annotated[Path, typer.Option(metavar="DIR", help="The folder for checkouts while a run lasts.")]
@@ -18,6 +19,7 @@ def add_verbs(app: typer.Typer) -> None:
     """Add them to the command line."""
     app.command(rich_help_panel=HOUSE)(clean)
     app.command(rich_help_panel=HOUSE)(doctor)
+    app.command(rich_help_panel=LOOK)(publish)
 
 
 def clean(
@@ -93,3 +95,27 @@ def doctor(
     if json:
         typer.echo(strict_json({"checks": [check.model_dump() for check in checks]}, indent=2))
     raise typer.Exit(4 if any(check.state == "problem" for check in checks) else 0)
+
+
+def publish(
+    to: Annotated[str, typer.Option("--to", metavar="URL", help="postgresql://USER@HOST/NAME, or a file for SQLite.")],
+    runs: Annotated[list[str] | None, typer.Argument(metavar="[RUN]...", help="Only these; all by default.")] = None,
+    out: Out = Path("runs"),
+    json: Json = False,
+) -> None:
+    """Copy verdicts to a database that a team shares; `harness leaderboard --from URL` ranks what is there.
+
+    Publishing a run again brings its verdicts up to date and adds none twice.
+    """
+    from harness.board.publish import publish as put  # noqa: PLC0415 - as above
+    from harness.journal import strict_json  # noqa: PLC0415
+    from harness.store import find_run, find_runs  # noqa: PLC0415
+    from harness.text import printable  # noqa: PLC0415
+
+    done = put([find_run(out, name) for name in runs] if runs else find_runs(out), to)
+    if json:
+        typer.echo(strict_json({"verdicts": done.verdicts, "new": done.new, "left_out": done.problems}, indent=2))
+    else:
+        typer.echo(f"{done.verdicts} verdicts are on the board, {done.new} of them new.")
+    for problem in done.problems:
+        typer.echo(f"left out: {printable(problem, multiline=True)}", err=True)

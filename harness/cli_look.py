@@ -59,6 +59,9 @@ def leaderboard(
     by: Annotated[By, typer.Option(help="What makes a row.")] = By.both,
     task: Annotated[str | None, typer.Option("--task", metavar="NAME", help="Only the boards of this task.")] = None,
     mix_devices: Annotated[bool, typer.Option("--mix-devices", help="One board over all devices.")] = False,
+    board: Annotated[
+        str | None, typer.Option("--from", metavar="URL", help="Rank what was published there, not the folder of runs.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Rank agents and models over runs, one board for each task and device."""
@@ -70,8 +73,14 @@ def leaderboard(
     from harness.store import find_run, find_runs, read_verdicts  # noqa: PLC0415
     from harness.text import printable  # noqa: PLC0415
 
-    folders = [find_run(out, name) for name in runs] if runs else find_runs(out)
-    verdicts, problems = read_verdicts({folder.name: folder for folder in folders}.values())
+    if board is not None:
+        from harness.board.publish import read_board  # noqa: PLC0415
+
+        verdicts, problems = read_board(board)
+        verdicts = [verdict for verdict in verdicts if not runs or verdict.run in runs]
+    else:
+        folders = [find_run(out, name) for name in runs] if runs else find_runs(out)
+        verdicts, problems = read_verdicts({folder.name: folder for folder in folders}.values())
     for problem in problems:
         typer.echo(f"left out: {printable(problem, multiline=True)}", err=True)
     wanted = [verdict for verdict in verdicts if task in (None, verdict.task)]
@@ -90,7 +99,7 @@ def leaderboard(
     elif boards:
         print_parts(*forms.boards_rendered(boards))
     else:
-        typer.echo(f"No attempts in {out} yet. Start a run with: harness run moe_align")
+        typer.echo(f"No attempts in {'this board' if board else out} yet. Start a run with: harness run moe_align")
 
 
 def report(

@@ -1,0 +1,140 @@
+"""Opening a board's database: a file of SQLite's, or a PostgreSQL server; brought up to date as it is opened."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness.errors import HarnessError, InfrastructureError, UsageError
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection, Engine
+
+_DRIVERS = {"postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg", "sqlite": "sqlite"}
+MIGRATIONS = Path(__file__).parent / "migrations"
+VERSION_TABLE = "harness_board_version"
+_KINDS = ("sqlite", "postgresql")
+# Any number, as long as nobody else's migrations take the same advisory lock.
+_MIGRATION_LOCK = 7_313_609
+_PATIENCE_SECONDS = 60
+
+
+@contextmanager
+def opened(where: str, *, create: bool) -> Iterator[Connection]:
+    """A connection with a transaction, to a board with all tables of this version.
+
+    Args:
+        where: a URL (`postgresql://user@host/name`, `sqlite:///file`), or the path of a file.
+        create: whether an SQLite file that is not there is made.
+
+    Raises:
+        UsageError: there is no such file, no such kind of database, or a package is missing.
+        InfrastructureError: the server does not answer, or refuses.
+        HarnessError: the database was made by a newer version of the harness.
+    """
+    engine = _engine(where, create=create)
+    from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415 - not everybody has it
+
+    shown = engine.url.render_as_string(hide_password=True)
+    try:
+        if not _is_up_to_date(engine):
+            with _exclusive(engine), engine.begin() as connection:
+                _bring_up_to_date(connection, shown)
+        with engine.begin() as connection:
+            yield connection
+    except SQLAlchemyError as error:
+        said = str(getattr(error, "orig", None) or error).strip().splitlines()
+        raise InfrastructureError(
+            f"The board {shown} cannot be used: {said[0] if said else type(error).__name__}",
+            remedy="Check that the server runs, that the name and the rights are right, and that the disk is not full.",
+        ) from error
+    finally:
+        engine.dispose()
+
+
+def _engine(where: str, *, create: bool) -> Engine:
+    try:
+        from sqlalchemy import create_engine, make_url  # noqa: PLC0415 - not everybody has it
+        from sqlalchemy.exc import ArgumentError, NoSuchModuleError  # noqa: PLC0415
+    except ImportError as error:
+        raise UsageError(
+            "A board in a database needs SQLAlchemy and Alembic.", remedy="pip install 'perf-harness[board]'"
+        ) from error
+    try:
+        url = make_url(where if "://" in where else f"sqlite:///{where}")
+        url = url.set(drivername=_DRIVERS.get(url.drivername, url.drivername))
+    except ArgumentError as error:
+        raise UsageError(f"{where!r} is no address of a database.", remedy=_REMEDY) from error
+    if url.get_backend_name() not in _KINDS:
+        raise UsageError(f"A board cannot be in {url.get_backend_name()}.", remedy=_REMEDY)
+    if url.get_backend_name() == "sqlite":
+        _require_file(url.database, create=create)
+    try:
+        return create_engine(url, connect_args={"timeout": _PATIENCE_SECONDS} if "sqlite" in url.drivername else {})
+    except (ImportError, NoSuchModuleError) as error:
+        raise UsageError(
+            "A board in PostgreSQL needs its driver.", remedy="pip install 'perf-harness[postgres]'"
+        ) from error
+
+
+_REMEDY = "Write postgresql://user@host/name, sqlite:///FILE, or the path of a file."
+
+
+def _require_file(database: str | None, *, create: bool) -> None:
+    if not database or database == ":memory:":
+        raise UsageError("A board in memory would be gone at once.", remedy=_REMEDY)
+    path = Path(database)
+    if not create and not path.is_file():
+        raise UsageError(f"There is no board {path}.", remedy="`harness publish --to FILE` makes one.")
+    if path.is_file() and path.stat().st_size and path.read_bytes()[:15] != b"SQLite format 3":
+        raise UsageError(f"{path} is no SQLite database.", remedy="Choose another file; this one is not touched.")
+    try:
+        path.absolute().parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"{path.parent}: cannot be made ({error.strerror}).", remedy="Choose another file.") from error
+
+
+@contextmanager
+def _exclusive(engine: Engine) -> Iterator[None]:
+    """Two that open a new board at once must not both make its tables."""
+    if engine.url.get_backend_name() == "sqlite":
+        from filelock import FileLock  # noqa: PLC0415
+
+        file = Path(str(engine.url.database)).absolute()
+        with FileLock(file.parent / f".{file.name}.lock"):
+            yield
+        return
+    yield  # PostgreSQL's own advisory lock is taken inside the transaction
+
+
+def _is_up_to_date(engine: Engine) -> bool:
+    """Whether there is nothing to migrate; such a board can be read where it cannot be written."""
+    from alembic.migration import MigrationContext  # noqa: PLC0415
+    from alembic.script import ScriptDirectory  # noqa: PLC0415
+
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
+        return context.get_current_revision() == ScriptDirectory(str(MIGRATIONS)).get_current_head()
+
+
+def _bring_up_to_date(connection: Connection, shown: str) -> None:
+    """Run the migrations that this database has not seen."""
+    from alembic import command  # noqa: PLC0415
+    from alembic.config import Config  # noqa: PLC0415
+    from alembic.util import CommandError  # noqa: PLC0415
+    from sqlalchemy import text  # noqa: PLC0415
+
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    try:
+        command.upgrade(config, "head")
+    except CommandError as error:
+        raise HarnessError(
+            f"The board {shown} was made by a newer version of the harness ({error}).",
+            remedy="Install that version, or publish to another board.",
+        ) from error

@@ -1,0 +1,239 @@
+"""The team's board: in SQLite and in a real PostgreSQL server, published to again and again and from several sides."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from records import AT, COMMIT, HOSTILE, story, verdict, write_run
+
+from harness.board.publish import publish, read_board
+from harness.errors import HarnessError, InfrastructureError, UsageError
+from harness.events import AttemptFinished, AttemptStarted, RunFinished, RunStarted
+from harness.journal import Journal, read_events
+from harness.store import RunFolder, find_runs
+
+pytest.importorskip("sqlalchemy")
+
+
+def postgres_programs() -> Path | None:
+    """The folder of the newest PostgreSQL that is installed."""
+    found = [*Path("/usr/lib/postgresql").glob("*/bin/initdb"), *Path("/usr/pgsql").glob("*/bin/initdb")]
+    on_path = shutil.which("initdb")
+    candidates = sorted(found, key=lambda path: path.parts[-3]) or ([Path(on_path)] if on_path else [])
+    return candidates[-1].resolve().parent if candidates else None
+
+
+@pytest.fixture(scope="module")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A server of this module's own, and the address of its first database."""
+    programs = postgres_programs()
+    if programs is None:
+        pytest.skip("no PostgreSQL is installed (apt-get install postgresql)")
+    pytest.importorskip("psycopg")
+    # It refuses to run as root; a socket's path must be short.
+    other = {"user": "nobody", "group": "nogroup"} if os.geteuid() == 0 else {}
+    folder = Path(f"/tmp/board-{os.getpid()}-{time.monotonic_ns() % 10**6}")
+    folder.mkdir(mode=0o700)
+    if other:
+        shutil.chown(folder, "nobody", "nogroup")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    data, env = folder / "data", {"PATH": os.environ["PATH"], "LC_ALL": "C", "HOME": str(folder)}
+    subprocess.run(
+        [programs / "initdb", "-D", data, "-U", "team", "-A", "trust", "-E", "UTF8", "--no-sync"],
+        check=True,
+        capture_output=True,
+        cwd=folder,
+        env=env,
+        **other,  # type: ignore[call-overload]
+    )
+    server = subprocess.Popen(
+        [programs / "postgres", "-D", data, "-p", str(port), "-k", folder, "-h", "127.0.0.1", "-c", "fsync=off"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        cwd=folder,
+        env=env,
+        **other,  # type: ignore[call-overload]
+    )
+    try:
+        give_up = time.monotonic() + 30
+        while subprocess.run(
+            [programs / "pg_isready", "-h", "127.0.0.1", "-p", str(port)], check=False, capture_output=True
+        ).returncode:
+            assert server.poll() is None and time.monotonic() < give_up
+            time.sleep(0.1)
+        yield f"postgresql://team@127.0.0.1:{port}"
+    finally:
+        server.terminate()
+        server.wait(20)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+_made = iter(range(1_000_000))
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def board(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The address of an empty board."""
+    if request.param == "sqlite":
+        return str(tmp_path / "team" / "board.sqlite")
+    import psycopg
+
+    server = request.getfixturevalue("postgres")
+    name = f"board{next(_made)}"
+    with psycopg.connect(f"{server}/postgres", autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+    return f"{server}/{name}"
+
+
+def two_runs(out: Path) -> list[RunFolder]:
+    write_run(out, verdict(run="moe_align-20261121-004512"))
+    write_run(out, verdict("incorrect", run="moe_align-20261121-004513", agent="loop", model="m"))
+    return find_runs(out)
+
+
+def test_what_is_published_is_read_back_and_publishing_again_changes_nothing(board: str, tmp_path: Path) -> None:
+    runs = two_runs(tmp_path / "runs")
+    first = publish(runs, board)
+    assert (first.verdicts, first.new, first.problems) == (2, 2, [])
+    verdicts, problems = read_board(board)
+    assert problems == []
+    assert {each.run for each in verdicts} == {run.name for run in runs}
+    assert verdict(run="moe_align-20261121-004512") in verdicts
+    again = publish(runs, board)
+    assert (again.verdicts, again.new) == (2, 0)
+    assert read_board(board) == (verdicts, [])
+
+
+def test_a_run_that_went_on_is_brought_up_to_date(board: str, tmp_path: Path) -> None:
+    before, after = verdict("infra_failed"), verdict(speedup=2.0)
+    run = write_run(tmp_path, before)
+    publish([run], board)
+    more = verdict(attempt="002")
+    with Journal(run.journal) as journal:
+        journal.append(AttemptStarted(at=AT, attempt="001"))
+        journal.append(AttemptFinished(at=AT, attempt="001", verdict=after))
+        journal.append(AttemptFinished(at=AT, attempt="002", verdict=more))
+        journal.append(RunFinished(at=AT, run=run.name, attempts=[after, more]))
+    done = publish([run], board)
+    assert (done.verdicts, done.new) == (2, 1)
+    assert read_board(board)[0] == [after, more]
+
+
+def test_runs_of_one_name_from_two_machines_are_two_runs(board: str, tmp_path: Path) -> None:
+    mine = write_run(tmp_path / "mine", verdict(speedup=2.0))
+    events = story(verdict(speedup=3.0))
+    assert isinstance(events[0], RunStarted)
+    events[0] = events[0].model_copy(update={"at": "2026-11-21T00:45:12.250+00:00", "base_commit": COMMIT[::-1]})
+    theirs = write_run(tmp_path / "theirs", verdict(speedup=3.0), events)
+    assert mine.name == theirs.name
+    assert publish([mine], board).new == 1
+    assert publish([theirs], board).new == 1
+    assert len(read_board(board)[0]) == 2
+
+
+def test_whatever_a_model_writes_can_be_published(board: str, tmp_path: Path) -> None:
+    odd = verdict(message=f"{HOSTILE}\0", model=f"m\0{HOSTILE}", agent="'; DROP TABLE verdicts; --")
+    publish([write_run(tmp_path, odd)], board)
+    found = read_board(board)[0][0]
+    assert found.agent == odd.agent
+    assert found.message.startswith("[bold red]")
+
+
+def test_several_that_publish_at_once_to_a_new_board_lose_nothing(board: str, tmp_path: Path) -> None:
+    for number in range(4):
+        write_run(tmp_path / "runs", verdict(run=f"moe_align-20261121-00451{number}", message=f"run {number}"))
+    line = [sys.executable, "-m", "harness.cli", "publish", "--to", board, "--out", str(tmp_path / "runs")]
+    started = [subprocess.Popen(line, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(4)]
+    said = [process.communicate(timeout=120) for process in started]
+    assert [process.returncode for process in started] == [0] * 4, said
+    assert len(read_board(board)[0]) == 4
+
+
+def test_a_damaged_run_is_left_out_and_said_so(board: str, tmp_path: Path) -> None:
+    runs = two_runs(tmp_path)
+    runs[0].journal.write_text('{"event": "nonsense"}\n{}\n')
+    done = publish(runs, board)
+    assert done.verdicts == 1
+    assert runs[0].name in done.problems[0]
+
+
+def test_a_board_of_a_newer_version_is_not_touched(board: str, tmp_path: Path) -> None:
+    from sqlalchemy import create_engine, text
+
+    publish(two_runs(tmp_path), board)
+    url = f"sqlite:///{board}" if "://" not in board else board.replace("postgresql", "postgresql+psycopg")
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE harness_board_version SET version_num = '9999'"))
+    with pytest.raises(HarnessError, match="newer version"):
+        publish(two_runs(tmp_path), board)
+    engine.dispose()
+
+
+def test_the_migrations_make_what_the_tables_say(board: str, tmp_path: Path) -> None:
+    from alembic.autogenerate import compare_metadata
+    from alembic.migration import MigrationContext
+
+    from harness.board.database import VERSION_TABLE, opened
+    from harness.board.tables import METADATA
+
+    with opened(board, create=True) as connection:
+        context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
+        assert compare_metadata(context, METADATA) == []
+
+
+@pytest.mark.parametrize(
+    ("where", "kind", "words"),
+    [
+        ("mysql://me:secret@host/board", UsageError, "cannot be in mysql"),
+        ("://", UsageError, "no address"),
+        ("sqlite://", UsageError, "in memory"),
+        ("postgresql://team:secret@127.0.0.1:1/board", InfrastructureError, "cannot be used"),
+    ],
+)
+def test_an_address_that_is_none_is_told_without_its_password(
+    tmp_path: Path, where: str, kind: type[HarnessError], words: str
+) -> None:
+    with pytest.raises(kind, match=words) as refused:
+        publish(two_runs(tmp_path), where)
+    assert "secret" not in str(refused.value)
+
+
+def test_a_file_that_is_something_else_is_not_touched(tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("Chapter 1. It was a dark and stormy night.")
+    with pytest.raises(UsageError, match="no SQLite database"):
+        publish(two_runs(tmp_path / "runs"), str(tmp_path / "thesis.txt"))
+    with pytest.raises(UsageError, match="There is no board"):
+        read_board(str(tmp_path / "nowhere.sqlite"))
+    assert not (tmp_path / "nowhere.sqlite").exists()
+
+
+def test_the_verbs_publish_and_rank(tmp_path: Path) -> None:
+    two_runs(tmp_path / "runs")
+    cli = [sys.executable, "-m", "harness.cli"]
+    board = str(tmp_path / "board.sqlite")
+    done = subprocess.run(
+        [*cli, "publish", "--to", board, "--out", str(tmp_path / "runs")], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "2 verdicts are on the board, 2 of them new.\n"
+    ranked = subprocess.run(
+        [*cli, "leaderboard", "--from", board, "--format", "csv"], capture_output=True, text=True, check=True
+    )
+    local = subprocess.run(
+        [*cli, "leaderboard", "--out", str(tmp_path / "runs"), "--format", "csv"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert ranked.stdout == local.stdout
+    assert len(read_events(find_runs(tmp_path / "runs")[0].journal)) > 2
