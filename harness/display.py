@@ -218,6 +218,7 @@ class LiveDisplay:
             track.detail = progress_text(event.progress, drawn=True) if event.progress else event.detail
         elif isinstance(event, RunResumed):
             self._planned, self._finished = event.attempts, event.finished
+            self._title = self._title or printable(event.run)
             self._console.print(safe(describe(event)))
         elif isinstance(event, AttemptRetried):
             self._tracks.pop(event.attempt, None)

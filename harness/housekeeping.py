@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
+import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,13 +21,16 @@ from harness.errors import HarnessError, UsageError
 from harness.journal import is_being_written, read_events
 from harness.store import RunFolder
 from harness.verdict import Record
-from harness.workspace import clear, end_processes_in, is_in_use, owner_of
+from harness.workspace import clear, end_processes_in, is_in_use, owner_of, processes_in
 from harness.worktree import remove_folder
 
-Kind = Literal["checkouts", "run", "nameless"]
+Kind = Literal["checkouts", "run", "nameless", "temporary"]
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 # A folder for checkouts has its owner's name a moment after it is made; one without is nobody's if it is older.
 _NAMELESS_SECONDS = 600.0
+_TEMPORARY_SECONDS = 86_400.0
+# Ours by their names as tempfile makes them: a prefix and eight characters. The gate and the leases have other names.
+_TEMPORARY = re.compile(r"(perf-harness|harness-(calibrate|variance|seal|program))-[a-z0-9_]{8}")
 
 
 class Leftover(Record):
@@ -33,7 +38,8 @@ class Leftover(Record):
 
     Attributes:
         kind: `checkouts` is a folder for checkouts whose process is dead; `run` an old run's record; `nameless` a
-            folder of a run that was killed before its first event.
+            folder of a run that was killed before its first event; `temporary` what a killed process left in the
+            system's temporary folder.
         path: absolute.
         why: one clause.
         bytes: on the disk.
@@ -70,12 +76,13 @@ def parse_age(text: str) -> timedelta:
     return timedelta(**{_UNITS[unit]: int(number)})
 
 
-def look(out: Path, worktrees: Path, older_than: timedelta | None) -> Found:
+def look(out: Path, worktrees: Path, older_than: timedelta | None, temporary: Path | None = None) -> Found:
     """Find what can go.
 
     Args:
         out: the folder of runs.
         worktrees: the folder of checkouts.
+        temporary: the folder for temporary files; the system's without.
         older_than: records of runs that ended longer ago can go, too, and checkouts that were asked to stay; none
             without.
 
@@ -98,6 +105,9 @@ def look(out: Path, worktrees: Path, older_than: timedelta | None) -> Found:
         elif (why := _why_run_goes(run, older_than)) is not None:
             kind: Kind = "run" if _has_events(run) else "nameless"
             leftovers.append(_leftover(kind, folder, why))
+    for folder in _folders(temporary or Path(tempfile.gettempdir())):
+        if _TEMPORARY.fullmatch(folder.name) and _is_abandoned(folder):
+            leftovers.append(_leftover("temporary", folder, "nobody has used it for a day"))
     return Found(leftovers, in_use)
 
 
@@ -114,6 +124,9 @@ def clean(leftovers: list[Leftover]) -> list[str]:
             if leftover.kind == "checkouts":
                 if not is_in_use(path):
                     clear(path)
+            elif leftover.kind == "temporary":
+                if _is_abandoned(path):
+                    remove_folder(path)
             elif not is_being_written(RunFolder(path).journal):
                 end_processes_in(path)
                 remove_folder(path)
@@ -136,6 +149,14 @@ def _why_checkouts_go(space: Path, older_than: timedelta | None) -> str | None:
 def _is_ours(space: Path) -> bool:
     """Whether a folder looks like one for checkouts: there may be anything in a folder that a user named."""
     return (space / "judge.git").is_dir() or (space / "agents.git").is_dir()
+
+
+def _is_abandoned(folder: Path) -> bool:
+    """Whether a temporary folder is this user's, old, and no process's."""
+    with contextlib.suppress(OSError):
+        mine = folder.stat().st_uid == os.geteuid()
+        return mine and _age(folder) > _TEMPORARY_SECONDS and not processes_in(folder)
+    return False
 
 
 def _why_run_goes(run: RunFolder, older_than: timedelta | None) -> str | None:

@@ -28,6 +28,7 @@ from harness.events import (
     Phase,
     PhaseStarted,
     RunFinished,
+    RunResumed,
     RunStarted,
     TimingProgress,
 )
@@ -240,6 +241,8 @@ class AttemptState:
 class RunState:
     """What a journal says about its run. `attempts` is in the order in which they started.
 
+    `started.attempts` counts those that were added since.
+
     `finished` is false for a run that was killed or is still going; `interrupted` means that it was told to end,
     `error` that it ended before its attempts did, and why; `budget` that one of the run's own limits ended it.
     """
@@ -267,6 +270,8 @@ def fold(events: Iterable[Event]) -> RunState:
     for event in events:
         if isinstance(event, RunStarted):
             started = event
+        elif isinstance(event, RunResumed) and started is not None:
+            started = started.model_copy(update={"attempts": event.attempts - started.controls})
         elif isinstance(event, Admitted):
             admitted = event
         elif isinstance(event, AttemptStarted):

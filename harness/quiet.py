@@ -126,7 +126,7 @@ class _Lock:
 
     def __enter__(self) -> _Lock:
         try:
-            self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            self._descriptor = self._open()
         except OSError as error:
             raise InfrastructureError(
                 f"{self._path}: cannot be opened ({error.strerror}).", remedy="Remove it if nothing is running."
@@ -137,6 +137,12 @@ class _Lock:
 
     def __exit__(self, *ending: object) -> None:
         os.close(self._descriptor)
+
+    def _open(self) -> int:
+        # Asking to create what another user has made is refused in a folder for everybody (fs.protected_regular).
+        with contextlib.suppress(FileNotFoundError):
+            return os.open(self._path, os.O_RDWR | os.O_CLOEXEC)
+        return os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
 
     def take(self, how: int) -> None:
         """Wait for it, `LOCK_SH` or `LOCK_EX`."""

@@ -102,7 +102,7 @@ def end_processes_in(space: Path) -> int:
     """
     found: set[int] = set()
     for _ in range(_KILL_ROUNDS):
-        alive = _processes_in(space)
+        alive = processes_in(space)
         if not alive:
             break
         for process in alive:
@@ -113,7 +113,8 @@ def end_processes_in(space: Path) -> int:
     return len(found)
 
 
-def _processes_in(space: Path) -> list[psutil.Process]:
+def processes_in(space: Path) -> list[psutil.Process]:
+    """Every process that works in a folder; this one left out."""
     needle = f"{space.resolve()}/".encode()
     found = []
     for entry in Path("/proc").glob("[0-9]*"):

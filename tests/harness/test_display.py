@@ -14,7 +14,17 @@ from records import AT, HOSTILE, progress, story, verdict, write_run
 from rich.console import Console
 
 from harness.display import JsonDisplay, LiveDisplay, PlainDisplay, print_summary
-from harness.events import AgentStep, EventAdapter, PhaseStarted, RunFinished, TimingProgress
+from harness.events import (
+    AgentStep,
+    AttemptFinished,
+    AttemptRetried,
+    AttemptStarted,
+    EventAdapter,
+    PhaseStarted,
+    RunFinished,
+    RunResumed,
+    TimingProgress,
+)
 
 
 class Screen(io.StringIO):
@@ -119,6 +129,33 @@ def test_time_passes_on_the_screen_except_while_something_is_timed() -> None:
             screen.seen()
             time.sleep(1.2)
             assert screen.seen() == ""
+
+
+def test_several_at_once_have_a_line_each_and_those_that_do_not_fit_are_counted() -> None:
+    screen = Screen()
+    with LiveDisplay(terminal(screen)) as display:
+        display(RunResumed(at=AT, run="r-1", attempts=40, finished=3, harness_version="0"))
+        for number in range(4, 8):
+            display(AttemptStarted(at=AT, attempt=f"{number:03d}"))
+            display(PhaseStarted(at=AT, attempt=f"{number:03d}", phase="agent"))
+        screen.seen()
+        display(AgentStep(at=AT, attempt="006", step=3, tool="shell", detail="make"))
+        shown = screen.seen()
+        assert "r-1  3/40 judged" in shown
+        assert all(f"{number:03d}  → agent" in shown for number in range(4, 8))
+        assert "step 3  shell  make" in shown
+        retried = AttemptRetried(
+            at=AT, attempt="005", tries=1, cause="infrastructure", message="git failed", pause_seconds=2
+        )
+        display(retried)
+        assert "005: again in 2 s (infrastructure: git failed)" in screen.seen()
+        display(AgentStep(at=AT, attempt="006", step=4, tool="shell", detail="make"))
+        assert "005  → agent" not in screen.seen()
+        display(AttemptFinished(at=AT, attempt="004", verdict=verdict(attempt="004")))
+        assert "4/40 judged" in screen.seen()
+        for number in range(8, 30):
+            display(AttemptStarted(at=AT, attempt=f"{number:03d}"))
+        assert re.search(r"\.\.\. and \d+ more at work", screen.seen())
 
 
 def test_hostile_text_is_shown_harmlessly_by_all() -> None:

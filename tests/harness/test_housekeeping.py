@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -27,6 +28,16 @@ with workspace(Path(sys.argv[1]), run=Path(sys.argv[2])) as space:
     print("made", flush=True)
     time.sleep(60)
 """
+
+
+@pytest.fixture(autouse=True)
+def own_temporary_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """What others have left in the system's is not this test's business."""
+    folder = tmp_path / "tmp"
+    folder.mkdir()
+    monkeypatch.setenv("TMPDIR", str(folder))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    return folder
 
 
 def held(space: Path, tmp_path: Path) -> subprocess.Popen[str]:
@@ -175,3 +186,22 @@ def test_the_verb_shows_first_and_removes_when_told(tmp_path: Path) -> None:
     assert not is_in_use(tmp_path / "worktrees" / "one")
     assert "Nothing to clean" in cli("clean", *folders).stdout
     assert cli("clean", *folders, "--older-than", "soon").returncode == 2
+
+
+def test_what_killed_processes_left_among_temporary_files_goes_after_a_day(tmp_path: Path) -> None:
+    temporary = tmp_path / "tmp"  # the fixture's
+    old, young, used = (temporary / f"harness-calibrate-{name:_<8}" for name in ("old", "young", "used"))
+    others = [temporary / name for name in ("perf-harness-gate", "perf-harness-gpu", "harness-notes", "my-thesis")]
+    for path in (old, young, used, *others):
+        path.mkdir(parents=True)
+    for path in (old, used, *others):
+        os.utime(path, (0, 0))
+    process = subprocess.Popen(["sleep", "63.5"], cwd=used)
+    try:
+        found = look(tmp_path / "runs", tmp_path / "worktrees", None)
+        assert [leftover.path for leftover in found.leftovers] == [str(old)]
+        assert clean(found.leftovers) == []
+        assert sorted(temporary.iterdir()) == sorted([young, used, *others])
+    finally:
+        process.kill()
+        process.wait()

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -192,3 +195,22 @@ def test_who_is_called_off_does_not_wait_on(tmp_path: Path) -> None:
     command.join(5)
     assert ended == ["stopped", "stopped"]
     assert not [p for p in psutil.process_iter(["cmdline"]) if p.info["cmdline"] == ["sleep", "61.5"]]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
+def test_other_users_of_the_machine_stand_at_the_same_gate(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Not below pytest's own folders, which nobody else may enter.
+    with tempfile.TemporaryDirectory(prefix="gate-", dir="/tmp") as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        monkeypatch.setenv("PERF_HARNESS_GATE", str(folder / "gate"))
+        with noisy():
+            pass
+        script = f"exec 9<>{folder}/gate/cpu.turn && (flock --nonblock 9 && echo free || echo held)"
+        line = ["bash", "-c", script]
+        with gate._Lock("cpu.turn") as turn:
+            turn.take(fcntl.LOCK_EX)
+            done = subprocess.run(line, capture_output=True, text=True, check=False, user="nobody", cwd="/")
+            assert done.stdout == "held\n", done.stderr
+        done = subprocess.run(line, capture_output=True, text=True, check=False, user="nobody", cwd="/")
+        assert done.stdout == "free\n", done.stderr

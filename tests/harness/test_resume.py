@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,13 +15,13 @@ from pathlib import Path
 
 import psutil
 import pytest
-from tiny_task import TinyTask
+from tiny_task import TinyTask, make_tiny_task
 
 from harness.errors import UsageError
 from harness.events import AttemptFinished, AttemptStarted, Event, RunFinished, RunResumed
 from harness.journal import Journal, fold, read_events
 from harness.options import RunOptions
-from harness.plan import read_plan
+from harness.plan import read_plan, write_plan
 from harness.resume import ResumeOptions, resume_run
 from harness.run import RunOutcome, run_task
 from harness.source import seal
@@ -47,6 +48,49 @@ def record(tiny: TinyTask, tmp_path: Path, *commands: str) -> None:
 def start(tiny: TinyTask, tmp_path: Path, **options: object) -> RunOutcome:
     defaults = {"out": tmp_path / "runs", "worktrees": tmp_path / "worktrees", "agent": "nop", "seed": 7}
     return run_task(RunOptions(task=str(tiny.file), **(defaults | options)), lambda _: None)  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def templates(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """A finished run of each agent; admitting a base for every test would take a minute."""
+    made = {}
+    for agent, attempts in (("nop", 3), ("replay", 1)):
+        folder = tmp_path_factory.mktemp(agent)
+        tiny = make_tiny_task(folder / "tiny-task")
+        record(tiny, folder)
+        made[agent] = start(tiny, folder, agent=agent, attempts=attempts).run_folder.path
+    return made
+
+
+def finished(
+    templates: dict[str, Path], tiny: TinyTask, tmp_path: Path, agent: str = "nop", keep: int = 3
+) -> RunFolder:
+    """A finished run of this test's own task, with its first `keep` attempts."""
+    template = templates[agent]
+    if agent == "replay":
+        record(tiny, tmp_path)
+    else:
+        shutil.copy(template.parent.parent / "tiny-task" / "recorded.jsonl", tiny.folder / "recorded.jsonl")
+    run = RunFolder(tmp_path / "runs" / template.name)
+    shutil.copytree(template, run.path)
+    (tmp_path / "worktrees").mkdir()
+    plan = read_plan(run)
+    options = plan.options | {"task": str(tiny.file), "worktrees": str(tmp_path / "worktrees")}
+    slots = plan.slots[:keep]
+    write_plan(run, plan.model_copy(update={"options": options | {"attempts": len(slots)}, "slots": slots}))
+    names = [slot.name for slot in slots]
+    lines = []
+    for line in run.journal.read_text().splitlines():
+        event = json.loads(line)
+        if event.get("attempt", names[0]) not in names:
+            continue
+        if event["event"] == "run_finished":
+            event["attempts"] = [each for each in event["attempts"] if each["attempt"] in names]
+        lines.append(json.dumps(event) + "\n")
+    run.journal.write_text("".join(lines))
+    for slot in plan.slots[keep:]:
+        shutil.rmtree(run.attempt(slot.name).path)
+    return run
 
 
 def go_on(tmp_path: Path, **options: object) -> tuple[RunOutcome, list[Event]]:
@@ -94,34 +138,37 @@ def cut_after(run: RunFolder, count: int, kind: type = AttemptFinished) -> None:
     run.journal.write_bytes(b"".join(lines[: places[count - 1] + 1]))
 
 
-def test_a_finished_run_gets_more_attempts(tiny: TinyTask, tmp_path: Path) -> None:
-    first = start(tiny, tmp_path, attempts=2)
+def test_a_finished_run_gets_more_attempts(templates: dict[str, Path], tiny: TinyTask, tmp_path: Path) -> None:
+    run = finished(templates, tiny, tmp_path, keep=2)
+    before = fold(read_events(run.journal)).verdicts
     outcome, events = go_on(tmp_path, more=3, jobs=2)
-    assert outcome.run_folder.name == first.run_folder.name
+    assert outcome.run_folder.name == run.name
     assert [verdict.attempt for verdict in outcome.verdicts] == ["001", "002", "003", "004", "005"]
     resumed = next(event for event in events if isinstance(event, RunResumed))
     assert (resumed.attempts, resumed.finished) == (5, 2)
     assert [event.attempt for event in events if isinstance(event, AttemptStarted)] == ["003", "004", "005"]
-    assert outcome.verdicts[:2] == first.verdicts
+    assert outcome.verdicts[:2] == before
     assert_sound(outcome.run_folder, tmp_path / "worktrees", ["001", "002", "003", "004", "005"])
     assert read_plan(outcome.run_folder).options["attempts"] == 5
 
 
-def test_a_torn_verdict_event_is_recovered_from_the_verdicts_own_file(tiny: TinyTask, tmp_path: Path) -> None:
-    first = start(tiny, tmp_path, attempts=3)
-    run = first.run_folder
+def test_a_torn_verdict_event_is_recovered_from_the_verdicts_own_file(
+    templates: dict[str, Path], tiny: TinyTask, tmp_path: Path
+) -> None:
+    run = finished(templates, tiny, tmp_path)
+    before = fold(read_events(run.journal)).verdicts
     cut_after(run, 2)
     journal = run.journal.read_bytes()
     run.journal.write_bytes(journal[: journal.rindex(b"attempt_finished") + 40])
     outcome, events = go_on(tmp_path)
     # The second is in its file; the third had not begun by what the journal says, and is made again.
-    assert outcome.verdicts[:2] == first.verdicts[:2]
+    assert outcome.verdicts[:2] == before[:2]
     assert [event.attempt for event in events if isinstance(event, AttemptStarted)] == ["003"]
     assert_sound(run, tmp_path / "worktrees", ["001", "002", "003"])
 
 
-def test_a_half_written_verdict_is_not_believed(tiny: TinyTask, tmp_path: Path) -> None:
-    run = start(tiny, tmp_path).run_folder
+def test_a_half_written_verdict_is_not_believed(templates: dict[str, Path], tiny: TinyTask, tmp_path: Path) -> None:
+    run = finished(templates, tiny, tmp_path, keep=1)
     cut_after(run, 1, AttemptStarted)
     verdict = run.attempt("001").verdict
     verdict.write_bytes(verdict.read_bytes()[:-20])
@@ -131,9 +178,10 @@ def test_a_half_written_verdict_is_not_believed(tiny: TinyTask, tmp_path: Path) 
     assert_sound(run, tmp_path / "worktrees", ["001"])
 
 
-def test_what_the_agent_had_finished_is_judged_and_not_made_again(tiny: TinyTask, tmp_path: Path) -> None:
-    record(tiny, tmp_path)
-    run = start(tiny, tmp_path, agent="replay").run_folder
+def test_what_the_agent_had_finished_is_judged_and_not_made_again(
+    templates: dict[str, Path], tiny: TinyTask, tmp_path: Path
+) -> None:
+    run = finished(templates, tiny, tmp_path, "replay")
     cut_after(run, 1, AttemptStarted)
     folder = run.attempt("001")
     folder.verdict.unlink()
@@ -145,9 +193,10 @@ def test_what_the_agent_had_finished_is_judged_and_not_made_again(tiny: TinyTask
     assert (folder.patch.read_bytes(), folder.trajectory.read_bytes()) == (patch, trajectory)
 
 
-def test_what_the_agent_had_not_finished_is_put_aside(tiny: TinyTask, tmp_path: Path) -> None:
-    record(tiny, tmp_path)
-    run = start(tiny, tmp_path, agent="replay").run_folder
+def test_what_the_agent_had_not_finished_is_put_aside(
+    templates: dict[str, Path], tiny: TinyTask, tmp_path: Path
+) -> None:
+    run = finished(templates, tiny, tmp_path, "replay")
     cut_after(run, 1, AttemptStarted)
     folder = run.attempt("001")
     folder.verdict.unlink()
@@ -174,8 +223,8 @@ def change_task(tiny: TinyTask) -> str:
     return "the task file"
 
 
-def test_what_has_changed_is_refused_unless_forced(tiny: TinyTask, tmp_path: Path) -> None:
-    run = start(tiny, tmp_path).run_folder
+def test_what_has_changed_is_refused_unless_forced(templates: dict[str, Path], tiny: TinyTask, tmp_path: Path) -> None:
+    run = finished(templates, tiny, tmp_path, keep=1)
     before = run.journal.read_bytes()
     changed = [change(tiny) for change in (change_bench, change_target, change_task)]
     with pytest.raises(UsageError, match="cannot go on as it began") as refused:
@@ -192,14 +241,16 @@ def test_what_has_changed_is_refused_unless_forced(tiny: TinyTask, tmp_path: Pat
     go_on(tmp_path, more=1)  # what was forced once is how the run is now
 
 
-def test_a_run_that_somebody_works_on_is_refused(tiny: TinyTask, tmp_path: Path) -> None:
-    run = start(tiny, tmp_path).run_folder
+def test_a_run_that_somebody_works_on_is_refused(templates: dict[str, Path], tiny: TinyTask, tmp_path: Path) -> None:
+    run = finished(templates, tiny, tmp_path, keep=1)
     with Journal(run.journal), pytest.raises(UsageError, match="being worked on"):
         go_on(tmp_path, more=1)
 
 
-def test_a_run_of_before_there_were_plans_is_refused_with_a_reason(tiny: TinyTask, tmp_path: Path) -> None:
-    run = start(tiny, tmp_path).run_folder
+def test_a_run_of_before_there_were_plans_is_refused_with_a_reason(
+    templates: dict[str, Path], tiny: TinyTask, tmp_path: Path
+) -> None:
+    run = finished(templates, tiny, tmp_path, keep=1)
     run.plan.unlink()
     with pytest.raises(UsageError, match="could not resume"):
         go_on(tmp_path)
@@ -289,9 +340,8 @@ def test_killed_at_200_instants_no_verdict_is_lost_or_made_twice(tiny: TinyTask,
     kill_at_random(tiny, tmp_path, kills=200, seed=int(os.environ.get("KILL_SEED", "2")))
 
 
-def test_of_two_that_resume_at_once_one_is_refused(tiny: TinyTask, tmp_path: Path) -> None:
-    record(tiny, tmp_path, "sleep 1")
-    run = start(tiny, tmp_path, agent="replay").run_folder
+def test_of_two_that_resume_at_once_one_is_refused(templates: dict[str, Path], tiny: TinyTask, tmp_path: Path) -> None:
+    run = finished(templates, tiny, tmp_path, keep=1)
     arguments = command("resume", run.name, "--out", str(tmp_path / "runs"), "-n", "1")
     both = [subprocess.Popen(arguments, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL) for _ in range(2)]
     said = [process.communicate(timeout=60)[1].decode() for process in both]
