@@ -19,6 +19,7 @@ READS = (
     "(rollout-*.jsonl below its home folder's sessions/), and a trajectory.jsonl of ours."
 )
 OURS = "a trajectory of ours"
+_STAMPED = re.compile(r"\s*\[\d{4}-\d\d-\d\dT[^\]\n]*\] OpenAI Codex v")
 _COLOURS = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 _BOMS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
 
@@ -41,7 +42,9 @@ def _read_json(path: Path, text: str) -> Session:
     first = lines.objects[0] if lines.objects else {}
     if any(codex_events.is_event(line) for line in lines.objects[:20]):
         return codex_events.read_events(lines)
-    if "event" in first and "at" in first:
+    if first.get("event") == "run_started":
+        raise TranscriptError(f"{path}: a run's journal; the session is in its attempts' trajectory.jsonl.")
+    if "event" in first:
         return _read_ours(path)
     if codex_rollout.is_rollout(first):
         return codex_rollout.read_rollout(lines)
@@ -50,8 +53,11 @@ def _read_json(path: Path, text: str) -> Session:
             f"{path}: a task's recorded session, which is played and not imported: "
             "name it as `recorded` in a task file, and `harness run TASK --agent replay` plays it."
         )
-    if "event" in first:
-        raise TranscriptError(f"{path}: a run's journal or something like it, not a session. {READS}")
+    if _STAMPED.match(text):
+        raise TranscriptError(
+            f"{path}: a transcript of an old Codex, with a time before every heading, which this version cannot read. "
+            "Its session file (rollout-*.jsonl below its home folder's sessions/) holds the same, and is read."
+        )
     raise TranscriptError(f"{path}: not a recorded session. {READS}")
 
 
@@ -72,16 +78,16 @@ def _read_ours(path: Path) -> Session:
 def _text_of(path: Path) -> tuple[str, list[str]]:
     """A file's text with plain newlines and no colours; bytes that are not UTF-8 stay as surrogates."""
     try:
-        size = path.stat().st_size
         if path.is_dir():
             raise TranscriptError(f"{path}: is a folder; name the file in it that holds the session.")
-        if size > MAX_BYTES:
-            raise TranscriptError(f"{path}: {size:,} bytes are too many for a session; {MAX_BYTES:,} is the most.")
-        data = path.read_bytes()
+        with path.open("rb") as file:  # a pipe or a device tells no size, and may have no end
+            data = file.read(MAX_BYTES + 1)
     except FileNotFoundError as error:
         raise TranscriptError(f"There is no file {path}.") from error
     except OSError as error:
         raise TranscriptError(f"{path}: cannot be read ({error.strerror}).") from error
+    if len(data) > MAX_BYTES:
+        raise TranscriptError(f"{path}: more than {MAX_BYTES:,} bytes are too many for a session.")
     if not data.strip():
         raise TranscriptError(f"{path}: is empty.")
     text, notes = _decoded(path, data)

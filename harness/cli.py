@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 from typer.core import TyperGroup
 
-from harness import __version__, cli_house, cli_look
+from harness import __version__, cli_house, cli_look, cli_sessions
 from harness.cli_tools import add_verbs
 from harness.errors import HarnessError
 from harness.printing import print_parts
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 CODE_FASTER = "Make code faster"
 LOOK = "Look at results"
-RECORDED = "Recorded sessions"
 INTERRUPTED = 130
 
 
@@ -418,89 +417,10 @@ def show(
         print_parts(*([conversation.render()] if conversation else []), shown.render(diff=diff))
 
 
-@app.command("import", rich_help_panel=RECORDED)
-def import_(
-    transcript: Annotated[
-        Path, typer.Argument(metavar="TRANSCRIPT", help="What Codex printed or kept, or a trajectory.jsonl.")
-    ],
-    task: Annotated[
-        str | None, typer.Option("--task", help="The task it worked on: the patch is held against its target.")
-    ] = None,
-    out: Out = Path("runs"),
-    json: Json = False,
-) -> None:
-    """Bring in a session recorded elsewhere: shown like an attempt, its patch kept, nothing judged."""
-    from harness.import_session import import_session  # noqa: PLC0415
-
-    imported = import_session(transcript, task, out)
-    if json:
-        _print_json(imported.as_json())
-    else:
-        print_parts(imported.render())
-
-
-@app.command("export-session", rich_help_panel=RECORDED)
-def export_session(
-    attempt: Annotated[
-        str, typer.Argument(metavar="RUN/ATTEMPT", help="RUN alone will do if it has one attempt.")
-    ] = "latest",
-    output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="- is standard output.")] = Path("-"),
-    form: Annotated[Literal["atif"], typer.Option("--format", help="In which form.")] = "atif",
-    out: Out = Path("runs"),
-) -> None:
-    """Write a session in a form that other tools read: ATIF, the Agent Trajectory Interchange Format."""
-    from harness.export_session import session_as_atif  # noqa: PLC0415
-    from harness.journal import strict_json  # noqa: PLC0415
-    from harness.store import find_attempt, write_atomic  # noqa: PLC0415
-
-    document = strict_json(session_as_atif(find_attempt(out, attempt)), indent=2) + "\n"
-    if str(output) == "-":
-        typer.echo(document, nl=False)
-    else:
-        write_atomic(output, document)
-        _complain(f"written: {output} ({form})")
-
-
-@app.command(rich_help_panel=RECORDED)
-def replay(
-    attempt: Annotated[str, typer.Argument(metavar="RUN/ATTEMPT", help="Whose session is played.")],
-    task: Annotated[
-        str, typer.Option("--task", help="Play it on this task; by default on the one it was recorded on.")
-    ] = "",
-    force: Annotated[
-        bool, typer.Option("--force", help="Play it on another base too, and go on where results differ.")
-    ] = False,
-    out: Out = Path("runs"),
-    worktrees: Worktrees = Path("worktrees"),
-    seed: Seed = None,
-    sandbox: SandboxKind = "auto",
-    json: Json = False,
-) -> None:
-    """Play a recorded session on today's target: every call in it really happens, and the patch is judged."""
-    from harness.display import print_summary, watching  # noqa: PLC0415
-    from harness.journal import strict_json  # noqa: PLC0415
-    from harness.replay import load_recorded, options_for  # noqa: PLC0415
-    from harness.replay import replay as play  # noqa: PLC0415
-    from harness.run import RunOptions  # noqa: PLC0415
-    from harness.sandbox import harden_self  # noqa: PLC0415
-    from harness.store import find_attempt  # noqa: PLC0415
-
-    harden_self()
-    recorded = load_recorded(find_attempt(out, attempt))
-    options = options_for(recorded, RunOptions(task=task, out=out, worktrees=worktrees, seed=seed, sandbox=sandbox))
-    with watching(json=False) as emit:
-        replayed = play(recorded, options, emit, forced=force)
-    print_summary(replayed.outcome.verdicts, replayed.outcome.run_folder, error=json)
-    if json:
-        typer.echo(strict_json(replayed.as_json()))
-    else:
-        print_parts(replayed.render())
-    raise typer.Exit(replayed.outcome.exit_code)
-
-
 cli_look.add_verbs(app)
 add_verbs(app)
 cli_house.add_verbs(app)
+cli_sessions.add_verbs(app)
 
 
 def main() -> None:

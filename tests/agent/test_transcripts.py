@@ -223,7 +223,8 @@ def test_a_diffs_bytes_are_kept_whatever_their_encoding(tmp_path: Path) -> None:
         (b"[" * 100_000, "not a recorded session"),
         (DIFF.encode(), "not a recorded session"),
         (b'{"format": 1, "task": "t", "base_tree": "b", "model": "m"}\n', "played and not imported"),
-        (b'{"event": "run_started", "run": "r"}\n', "journal"),
+        (b'{"event": "run_started", "run": "r"}\n', "a run's journal"),
+        (b"[2025-08-05T10:00:00] OpenAI Codex v0.16.0 (research preview)\n--------\n", "an old Codex"),
         (HEADING.encode(), "no answer of a model"),
         (HEADING[:60].encode(), "nothing was recorded"),
         (lines(EVENTS[0]).encode(), "no answer of a model"),
@@ -241,6 +242,12 @@ def test_files_that_cannot_be_read_are_named(tmp_path: Path) -> None:
         read_session(tmp_path / "none")
     with pytest.raises(TranscriptError, match="is a folder"):
         read_session(tmp_path)
+
+
+def test_a_file_without_an_end_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("agent.transcripts.MAX_BYTES", 1_000_000)
+    with pytest.raises(TranscriptError, match="too many"):
+        read_session(Path("/dev/zero"))
 
 
 def test_hostile_shapes_do_not_stop_the_reader(tmp_path: Path) -> None:

@@ -1,0 +1,176 @@
+"""Two attempts side by side: what differs is tested, not eyeballed.
+
+They are compared by their measurements' session values, each a ratio to the base that was timed in the same
+pair of processes, so that attempts of different hours compare, on one machine. The difference is Hodges and Lehmann's
+shift with the rank-sum interval (`harness.timing.two_samples`). A measurement is looked at several times to decide
+whether to stop, and every workload is a comparison of its own: each shares the error by Bonferroni, as in
+`harness.selection`. A difference is claimed where the interval lies beyond the smallest effect that both measurements
+may claim.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Literal
+
+from pydantic import Field
+
+from harness.errors import UsageError
+from harness.journal import fold, read_events
+from harness.selection import ALPHA, overall_values, values_by_workload
+from harness.store import AttemptFolder
+from harness.text import interval_text
+from harness.timing.measurement import Measurement, Protocol, Sample
+from harness.timing.two_samples import shift
+from harness.verdict import Interval, Record, Verdict
+
+Conclusion = Literal["second_faster", "first_faster", "alike", "not_tested"]
+
+
+class WorkloadComparison(Record):
+    """One workload in both. `ratio` is the second's speedup over the first's, with its interval for all together."""
+
+    name: str
+    first: Interval
+    second: Interval
+    ratio: Interval
+    apart: bool
+
+
+class AttemptComparison(Record):
+    """Two attempts.
+
+    Attributes:
+        first, second: their verdicts.
+        conclusion: what the test says; `not_tested` where their numbers do not compare.
+        sentence: the same for people, with the reason where nothing was tested.
+        ratio: the second's speedup over the first's: how many times as fast as the first patch the second is.
+        floor: the smallest effect that is claimed, as a fraction.
+        sessions: how many session values each has.
+        workloads: the workloads that both were timed on.
+    """
+
+    first: Verdict
+    second: Verdict
+    conclusion: Conclusion
+    sentence: str
+    ratio: Interval | None = None
+    floor: float | None = None
+    sessions: tuple[int, int] | None = None
+    workloads: list[WorkloadComparison] = Field(default_factory=list)
+
+
+def compare_attempts(first: AttemptFolder, second: AttemptFolder) -> AttemptComparison:
+    """Compare two judged attempts.
+
+    Raises:
+        UsageError: one has no verdict, or they worked on different tasks.
+    """
+    one, two = _verdict(first), _verdict(second)
+    if one.task != two.task:
+        raise UsageError(
+            f"{_name(one)} worked on {one.task} and {_name(two)} on {two.task}: there is nothing to compare."
+        )
+    reason = _why_not(one, two)
+    samples = [_samples(folder) for folder in (first, second)]
+    if reason is None and not all(samples):
+        missing = first if not samples[0] else second
+        reason = f"The raw samples of {missing.run.name}/{missing.name} cannot be read."
+    if reason is None:
+        shared = {each.workload for each in samples[0]} & {each.workload for each in samples[1]}
+        reason = None if shared else "They were timed on no workload in common."
+    if reason is not None:
+        return AttemptComparison(first=one, second=two, conclusion="not_tested", sentence=reason)
+    return _tested(one, two, *([each for each in taken if each.workload in shared] for taken in samples))
+
+
+def _tested(one: Verdict, two: Verdict, first: Sequence[Sample], second: Sequence[Sample]) -> AttemptComparison:
+    looks = len(Protocol().looks)
+    before, after = overall_values(first), overall_values(second)
+    ratio = shift(before, after, ALPHA / looks).as_ratio()
+    floor = max(each.timing.min_effect for each in (one, two) if each.timing)
+    workloads = _by_workload(one, two, first, second, looks)
+    conclusion = conclude(ratio, floor)
+    names = {"second_faster": (_name(two), _name(one)), "first_faster": (_name(one), _name(two))}
+    if conclusion in names:
+        faster, slower = names[conclusion]
+        factor = ratio if conclusion == "second_faster" else inverse(ratio)
+        sentence = f"{faster} is {interval_text(factor)} as fast as {slower}."
+    else:
+        sentence = (
+            f"No difference worth a claim: {_name(two)} is {interval_text(ratio)} as fast as {_name(one)}, "
+            f"and less than {floor:.1%} is noise there."
+        )
+    return AttemptComparison(
+        first=one,
+        second=two,
+        conclusion=conclusion,
+        sentence=sentence,
+        ratio=ratio,
+        floor=floor,
+        sessions=(len(before), len(after)),
+        workloads=workloads,
+    )
+
+
+def _by_workload(
+    one: Verdict, two: Verdict, first: Sequence[Sample], second: Sequence[Sample], looks: int
+) -> list[WorkloadComparison]:
+    before, after = values_by_workload(first), values_by_workload(second)
+    shown = [{each.name: each.speedup for each in verdict.workloads} for verdict in (one, two)]
+    found = []
+    for name in (each.name for each in one.workloads if each.name in before):
+        ratio = shift(before[name], after[name], ALPHA / (looks * len(before))).as_ratio()
+        # A workload of the samples is one of the verdict's; the ratios alone would do without.
+        sides = [speedups.get(name) for speedups in shown]
+        if sides[0] and sides[1]:
+            apart = ratio.low > 1 or ratio.high < 1
+            found.append(WorkloadComparison(name=name, first=sides[0], second=sides[1], ratio=ratio, apart=apart))
+    return found
+
+
+def conclude(ratio: Interval, floor: float) -> Conclusion:
+    """What an interval of the ratio second / first says, where less than `floor` is not claimed."""
+    if ratio.low > 1 + floor:
+        return "second_faster"
+    return "first_faster" if ratio.high < 1 - floor else "alike"
+
+
+def inverse(ratio: Interval) -> Interval:
+    """The ratio the other way round."""
+    return Interval(estimate=1 / ratio.estimate, low=1 / ratio.high, high=1 / ratio.low)
+
+
+def _why_not(one: Verdict, two: Verdict) -> str | None:
+    """Why the two measurements do not compare; None where they do."""
+    for verdict in (one, two):
+        if verdict.timing is None:
+            cause = f" ({verdict.cause})" if verdict.cause else ""
+            return f"{_name(verdict)} was not timed: {verdict.status.replace('_', ' ')}{cause}."
+    if one.base_commit != two.base_commit:
+        return f"Their bases differ ({one.base_commit[:12]}, {two.base_commit[:12]}): both speedups are over their own."
+    names = [verdict.device.name if verdict.device else "unknown" for verdict in (one, two)]
+    if names[0] != names[1]:
+        return f"They were timed on different devices ({names[0]}, {names[1]}): their speedups do not compare."
+    return None
+
+
+def _samples(folder: AttemptFolder) -> list[Sample]:
+    """The pairs of the measurement that was published; empty where they cannot be read."""
+    try:
+        kept = json.loads(folder.samples.read_text(encoding="utf-8"))
+        return Measurement.model_validate(kept["confirmation"] or kept["selection"]).samples
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
+
+
+def _verdict(folder: AttemptFolder) -> Verdict:
+    state = fold(read_events(folder.run.journal)).attempts.get(folder.name)
+    if state is None or state.verdict is None:
+        raise UsageError(f"{folder.run.name}/{folder.name} has no verdict yet.")
+    return state.verdict
+
+
+def _name(verdict: Verdict) -> str:
+    return "/".join(filter(None, (verdict.run, verdict.attempt)))

@@ -1,0 +1,108 @@
+"""What `harness compare` prints."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from harness.compare import AttemptComparison
+from harness.compare_runs import RunComparison, RunSide
+from harness.show import cost_text
+from harness.text import amount, interval_text, safe, speedup_text
+from harness.verdict import Verdict
+
+if TYPE_CHECKING:
+    from rich.console import Group
+    from rich.table import Table
+
+_STYLES = {"second_faster": "bold green", "first_faster": "bold green", "alike": "yellow", "not_tested": "magenta"}
+
+
+def attempts_compared(found: AttemptComparison) -> Group:
+    """Two attempts: facts in two columns, the workloads, and what the test says."""
+    from rich.console import Group  # noqa: PLC0415 - rich is slow to import
+
+    facts = _table("", _title(found.first), _title(found.second))
+    for name, of in _ATTEMPT_ROWS.items():
+        facts.add_row(name, safe(of(found.first)), safe(of(found.second)))
+    parts = [facts]
+    if found.workloads:
+        workloads = _table("workload", "A", "B", "B over A")
+        for each in found.workloads:
+            style = "" if not each.apart else "green" if each.ratio.low > 1 else "red"
+            workloads.add_row(
+                safe(each.name),
+                interval_text(each.first),
+                interval_text(each.second),
+                safe(interval_text(each.ratio), style),
+            )
+        parts.append(workloads)
+    notes = []
+    if found.sessions:
+        notes.append(
+            f"Tested on {found.sessions[0]} and {found.sessions[1]} sessions; the intervals of B over A hold together, "
+            "over all workloads, at 95 %."
+        )
+    return Group(*parts, safe(found.sentence, _STYLES[found.conclusion]), *map(safe, notes))
+
+
+def runs_compared(found: RunComparison) -> Group:
+    """Two runs: their sums in two columns, and what the tests say."""
+    from rich.console import Group  # noqa: PLC0415 - rich is slow to import
+
+    facts = _table("", f"A  {found.first.run}", f"B  {found.second.run}")
+    for name, of in _RUN_ROWS.items():
+        facts.add_row(name, safe(of(found.first)), safe(of(found.second)))
+    lines = [safe(found.sentence, _STYLES[found.conclusion])]
+    if found.rate_difference:
+        rate = found.rate_difference
+        told = "" if rate.low > 0 or rate.high < 0 else ", which may be nothing"
+        lines.append(safe(f"Rate of wins, B less A: {rate.estimate:+.0%} [{rate.low:+.0%}, {rate.high:+.0%}]{told}."))
+    return Group(facts, *lines)
+
+
+def _table(*headings: str) -> Table:
+    from rich import box  # noqa: PLC0415 - rich is slow to import
+    from rich.table import Table  # noqa: PLC0415
+
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 2, 0, 0), pad_edge=False, show_edge=False)
+    for heading in headings:
+        table.add_column(safe(heading), overflow="fold")
+    return table
+
+
+def _title(verdict: Verdict) -> str:
+    return "/".join(filter(None, (verdict.run, verdict.attempt)))
+
+
+def _patch(verdict: Verdict) -> str:
+    patch = verdict.patch
+    return f"+{patch.insertions} -{patch.deletions} in {', '.join(patch.files)}" if patch else "-"
+
+
+def _rate(side: RunSide) -> str:
+    rate = f" = {side.rate.estimate:.0%} [{side.rate.low:.0%}, {side.rate.high:.0%}]" if side.rate else ""
+    return f"{side.faster}/{side.attempts}{rate}"
+
+
+def _mean(side: RunSide) -> str:
+    if side.interval:
+        return interval_text(side.interval)
+    return "-" if side.geometric_mean is None else speedup_text(side.geometric_mean)
+
+
+_ATTEMPT_ROWS: dict[str, Callable[[Verdict], str]] = {
+    "agent": lambda verdict: " ".join(filter(None, (verdict.agent, verdict.model))),
+    "status": lambda verdict: verdict.status.replace("_", " ") + (f" ({verdict.cause})" if verdict.cause else ""),
+    "speedup": lambda verdict: interval_text(verdict.speedup) if verdict.speedup else "-",
+    "patch": _patch,
+    "device": lambda verdict: verdict.device.name if verdict.device else "-",
+    "cost": lambda verdict: cost_text(verdict.cost),
+}
+_RUN_ROWS: dict[str, Callable[[RunSide], str]] = {
+    "agents": lambda side: side.who,
+    "faster": _rate,
+    "geo. mean": _mean,
+    "device": lambda side: ", ".join(side.devices) or "-",
+    "cost": lambda side: f"{'?' if side.usd is None else f'${side.usd:.2f}'}, {amount(side.tokens)} tokens",
+}

@@ -1,0 +1,164 @@
+"""Two runs side by side: their attempts are compared as a board does it, and what differs is tested.
+
+The rates of wins by Newcombe's interval for the difference of two proportions (method 10; Statistics in Medicine 17,
+1998), the geometric means by Welch's t over logarithms. Attempts are taken for independent draws.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import fmean, variance
+
+from harness.compare import Conclusion, conclude, inverse
+from harness.errors import UsageError
+from harness.intervals import Rate, geometric_interval, geometric_mean, t_quantile, wilson
+from harness.journal import fold, read_events
+from harness.store import RunFolder, find_run
+from harness.text import interval_text
+from harness.verdict import Interval, Record, Verdict
+
+
+class RunSide(Record):
+    """What a run's attempts came to. `geometric_mean` counts failures as 1.0x, as boards do."""
+
+    run: str
+    task: str
+    who: str
+    attempts: int
+    faster: int
+    rate: Rate | None
+    geometric_mean: float | None
+    interval: Interval | None
+    usd: float | None
+    tokens: int
+    devices: list[str]
+
+
+class RunComparison(Record):
+    """Two runs.
+
+    Attributes:
+        first, second: their sums.
+        conclusion: which one's geometric mean is higher, as far as the data tell.
+        sentence: the same for people, with the reason where nothing was tested.
+        ratio: of the geometric means, second over first, with Welch's interval; None below two attempts each.
+        rate_difference: of the rates of wins, second minus first, with Newcombe's interval.
+    """
+
+    first: RunSide
+    second: RunSide
+    conclusion: Conclusion
+    sentence: str
+    ratio: Interval | None = None
+    rate_difference: Rate | None = None
+
+
+def two_runs(out: Path, first: str, second: str) -> tuple[RunFolder, RunFolder] | None:
+    """The two runs that a person means; None where two attempts are meant.
+
+    A run with a single attempt stands for that attempt, unless the other side is a run with several.
+
+    Raises:
+        UsageError: there is no such run.
+    """
+    if any("/" in name.rstrip("/") and not (Path(name) / "journal.jsonl").is_file() for name in (first, second)):
+        return None
+    one, two = find_run(out, first), find_run(out, second)
+    return (one, two) if max(len(_judged(one)), len(_judged(two))) > 1 else None
+
+
+def compare_runs(first: RunFolder, second: RunFolder) -> RunComparison:
+    """Compare two runs by their attempts.
+
+    Raises:
+        UsageError: one has no judged attempt, or they worked on different tasks.
+    """
+    judged = [_judged(folder) for folder in (first, second)]
+    one, two = (_side(folder, verdicts) for folder, verdicts in zip((first, second), judged, strict=True))
+    if one.task != two.task:
+        raise UsageError(f"{one.run} worked on {one.task} and {two.run} on {two.task}: there is nothing to compare.")
+    speedups = [[v.counted_speedup for v in verdicts if v.counted_speedup is not None] for verdicts in judged]
+    difference = newcombe(one, two)
+    if one.devices != two.devices:
+        reason = (
+            f"They ran on different devices ({_list(one.devices)}; {_list(two.devices)}): their times do not compare."
+        )
+        return RunComparison(
+            first=one, second=two, conclusion="not_tested", sentence=reason, rate_difference=difference
+        )
+    ratio = welch(speedups[0], speedups[1])
+    if ratio is None:
+        reason = "Two counted attempts each, not all alike, is the least that can be tested."
+        return RunComparison(
+            first=one, second=two, conclusion="not_tested", sentence=reason, rate_difference=difference
+        )
+    conclusion = conclude(ratio, 0.0)
+    sentence = {
+        "second_faster": f"The geometric mean of {two.run} is {interval_text(ratio)} that of {one.run}.",
+        "first_faster": f"The geometric mean of {one.run} is {interval_text(inverse(ratio))} that of {two.run}.",
+        "alike": f"The data do not tell them apart: geometric means {interval_text(ratio)}, second over first.",
+    }[conclusion]
+    return RunComparison(
+        first=one, second=two, conclusion=conclusion, sentence=sentence, ratio=ratio, rate_difference=difference
+    )
+
+
+def newcombe(one: RunSide, two: RunSide) -> Rate | None:
+    """The difference of two rates of wins, second minus first, with its 95 % interval; None where one has none."""
+    if one.rate is None or two.rate is None:
+        return None
+    first, second = one.rate, two.rate
+    difference = second.estimate - first.estimate
+    below = math.hypot(second.estimate - second.low, first.high - first.estimate)
+    above = math.hypot(second.high - second.estimate, first.estimate - first.low)
+    return Rate(estimate=difference, low=difference - below, high=difference + above)
+
+
+def welch(first: Sequence[float], second: Sequence[float]) -> Interval | None:
+    """The ratio of two geometric means, second over first, with its 95 % interval (Welch, Biometrika 34, 1947).
+
+    The degrees of freedom are rounded down, which widens the interval. None below two values each, and where neither
+    has any spread: no spread seen is no evidence of none.
+    """
+    if min(len(first), len(second)) < 2:
+        return None
+    logs = [[math.log(value) for value in values] for values in (first, second)]
+    errors = [variance(values) / len(values) for values in logs]
+    if sum(errors) == 0:
+        return None
+    spread = sum(error**2 / (len(values) - 1) for error, values in zip(errors, logs, strict=True))
+    half = t_quantile(max(1, math.floor(sum(errors) ** 2 / spread))) * math.sqrt(sum(errors))
+    centre = fmean(logs[1]) - fmean(logs[0])
+    return Interval(estimate=math.exp(centre), low=math.exp(centre - half), high=math.exp(min(centre + half, 700)))
+
+
+def _judged(folder: RunFolder) -> list[Verdict]:
+    verdicts = [v for v in fold(read_events(folder.journal)).verdicts if v.was_judged and not v.is_control]
+    if not verdicts:
+        raise UsageError(f"No attempt of {folder.name} was judged: there is nothing to compare.")
+    return verdicts
+
+
+def _side(folder: RunFolder, verdicts: Sequence[Verdict]) -> RunSide:
+    counted = [v.counted_speedup for v in verdicts if v.counted_speedup is not None]
+    faster = sum(verdict.status == "faster" for verdict in verdicts)
+    prices = [verdict.cost.usd for verdict in verdicts]
+    return RunSide(
+        run=folder.name,
+        task=verdicts[0].task,
+        who=", ".join(dict.fromkeys(" ".join(filter(None, (v.agent, v.model))) for v in verdicts)),
+        attempts=len(counted),
+        faster=faster,
+        rate=wilson(faster, len(counted)) if counted else None,
+        geometric_mean=geometric_mean(counted),
+        interval=geometric_interval(counted),
+        usd=None if None in prices else sum(price for price in prices if price is not None),
+        tokens=sum(verdict.cost.tokens.input + verdict.cost.tokens.output for verdict in verdicts),
+        devices=sorted({verdict.device.name for verdict in verdicts if verdict.device}),
+    )
+
+
+def _list(names: Sequence[str]) -> str:
+    return ", ".join(names) or "none"
