@@ -23,6 +23,7 @@ STATUS_WORDS = {
     "no_patch": "no patch",
     "agent_failed": "agent failed",
     "infra_failed": "harness failed",
+    "not_judged": "not judged",
     "running": "running",
 }
 

@@ -15,7 +15,7 @@ from harness.journal import AttemptState, RunState, fold, is_being_written, read
 from harness.show import patch_file
 from harness.store import AttemptFolder, RunFolder
 from harness.timing.measurement import Measurement
-from harness.verdict import REFERENCE, NoiseFloor, Verdict
+from harness.verdict import NOT_JUDGED, REFERENCE, NoiseFloor, Verdict
 
 MOST_PATCH_BYTES = 400_000
 MOST_SAMPLES_BYTES = 64_000_000
@@ -66,8 +66,10 @@ class AttemptMaterial:
 
     @property
     def status(self) -> str:
-        """The verdict's status, or the phase it is in."""
-        return self.verdict.status if self.verdict else "running"
+        """The verdict's status; `not_judged` for an imported session, `running` where there is no verdict yet."""
+        if self.verdict is None:
+            return "running"
+        return self.verdict.status if self.verdict.was_judged else NOT_JUDGED
 
     @cached_property
     def patch(self) -> Clipped:

@@ -16,6 +16,7 @@ from agent.trajectory import read_trajectory
 from harness.errors import UsageError
 from harness.import_session import Imported, import_session
 from harness.leaderboard import leaderboard
+from harness.report.material import read_run
 from harness.show import load_run_line, load_shown
 from harness.store import RunFolder, find_attempt, read_verdicts
 from harness.verdict import Verdict
@@ -62,6 +63,7 @@ def test_it_is_shown_and_listed_and_on_no_board(tmp_path: Path) -> None:
     verdicts, problems = read_verdicts([run])
     assert len(verdicts) == 1 and not problems
     assert leaderboard(verdicts) == []
+    assert read_run(run).attempts[0].status == "not_judged"
     assert verdicts[0].counted_speedup is None
 
 
