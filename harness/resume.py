@@ -20,7 +20,7 @@ from harness.errors import UsageError
 from harness.events import AttemptFinished, Emit, Event, RunResumed, RunStarted
 from harness.frame import Frame, frame
 from harness.journal import fold, is_being_written, read_events
-from harness.kept import kept_verdict, tries
+from harness.kept import kept_outcome, kept_verdict, tries
 from harness.options import RunOptions, options_from_json, options_to_json
 from harness.plan import Plan, made_of, read_admission, read_plan, write_plan
 from harness.run import RunOutcome, agent_for, limits_of, work_through
@@ -161,7 +161,9 @@ def spent_before(folder: RunFolder, events: list[Event], verdicts: list[Verdict]
     judged = {verdict.attempt for verdict in verdicts}
     tokens = spent.tokens
     for attempt in folder.attempts:
-        unfinished = [*tries(attempt), *([] if attempt.name in judged else [attempt])]
+        # What is only judged anew brings its cost with its verdict.
+        over = attempt.name in judged or kept_outcome(attempt) is not None
+        unfinished = [*tries(attempt), *([] if over else [attempt])]
         tokens += sum(_tokens(each.trajectory) for each in unfinished)
     return replace(spent, tokens=tokens)
 

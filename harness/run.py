@@ -14,6 +14,7 @@ from harness.events import Emit
 from harness.executor import Job, LocalExecutor
 from harness.frame import Frame, frame
 from harness.git import Repository
+from harness.kept import kept_outcome
 from harness.options import RunOptions, options_to_json
 from harness.placebo import PlaceboAgent, require_editable
 from harness.plan import Plan, Slot, line_up, made_of, write_plan
@@ -104,6 +105,8 @@ def work_through(run: Frame, setup: Setup, slots: list[Slot], budget: RunBudget)
     """
 
     def work(job: Job) -> Verdict:
+        if kept_outcome(setup.folder.attempt(job.slot.name)) is not None:
+            budget.take_back(job.slot.name)
         return _work(setup, job.slot)
 
     def take(verdict: Verdict) -> None:

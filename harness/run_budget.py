@@ -53,6 +53,7 @@ class RunBudget:
         self.limits = limits
         self._spent = before or Spent()
         self._under_way: dict[str, Spent] = {}
+        self._last: dict[str, Cost] = {}
         self._clock = clock
         self._start = clock()
         self._lock = threading.Lock()
@@ -77,11 +78,19 @@ class RunBudget:
         with self._lock:
             self._under_way.pop(attempt, None)
             self._spent = self._spent.plus(cost)
+            self._last[attempt] = cost
         if cost.usd is None and self.limits.usd is not None:
             raise UsageError(
                 f"--max-usd cannot be held: the price of the model is unknown (attempt {attempt}).",
                 remedy="Limit tokens instead, with --max-tokens, or tell its price.",
             )
+
+    def take_back(self, attempt: str) -> None:
+        """The attempt's last try is judged anew without its agent: its verdict will bring the same cost once more."""
+        with self._lock:
+            cost = self._last.pop(attempt, Cost())
+            usd, tokens = self._spent.usd - (cost.usd or 0.0), self._spent.tokens - tokens_of(cost)
+            self._spent = replace(self._spent, usd=usd, tokens=tokens)
 
     def report(self, attempt: str, usd: float | None, tokens: int) -> None:
         """What an agent at work has used up so far."""

@@ -123,7 +123,7 @@ def hasty(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def test_a_command_is_frozen_with_its_children_while_somebody_measures(tmp_path: Path) -> None:
     # Both the shell and a child of it count; with the frozen time it would be far beyond its limit.
     count = "while true; do echo x >> {0}; sleep 0.02; done"
-    command = f"({count.format('child')}) & for i in $(seq 40); do echo x >> parent; sleep 0.03; done; kill %1"
+    command = f"({count.format('child')}) & for i in $(seq 20); do echo x >> parent; sleep 0.03; done; kill %1"
     ended = []
 
     def run() -> None:
@@ -132,14 +132,16 @@ def test_a_command_is_frozen_with_its_children_while_somebody_measures(tmp_path:
 
     thread = threading.Thread(target=run)
     thread.start()
-    time.sleep(0.5)
+    while not all((tmp_path / name).exists() for name in ("parent", "child")):
+        assert thread.is_alive()
+        time.sleep(0.02)
     with quiet("cpu"):
         before = [len((tmp_path / name).read_text()) for name in ("parent", "child")]
         time.sleep(4)
         assert [len((tmp_path / name).read_text()) for name in ("parent", "child")] == before
     thread.join(20)
     assert ended[0].exit_code == 0, ended
-    assert len((tmp_path / "parent").read_text()) == 80
+    assert len((tmp_path / "parent").read_text()) == 40
     assert ended[0].seconds > 4
 
 

@@ -45,6 +45,16 @@ def test_what_is_settled_is_not_counted_twice() -> None:
     assert "$1.00 is reached" in str(run.gone())
 
 
+def test_what_is_judged_anew_is_billed_once() -> None:
+    run = RunBudget(RunLimits())
+    cost = Cost(usd=0.5, tokens=Tokens(input=90, output=20))
+    run.settle("001", cost)
+    run.take_back("001")
+    run.take_back("001")  # nothing is left to take back
+    run.settle("001", cost)
+    assert (run.spent.usd, run.spent.tokens) == (0.5, 110)
+
+
 def test_an_attempts_limits_are_no_wider_than_what_is_left() -> None:
     clock = iter([0.0, 40.0, 130.0])
     run = RunBudget(RunLimits(usd=3.0, tokens=500, seconds=100), Spent(usd=1.0, tokens=100), lambda: next(clock))
