@@ -70,7 +70,7 @@ class Prices:
 
     def usd(self, usage: Usage) -> float:
         """What a call cost."""
-        fresh = usage.input - usage.cached
+        fresh = max(0, usage.input - usage.cached)
         return (fresh * self.input + usage.cached * self.cached + usage.output * self.output) / 1e6
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from agent.messages import Usage
-from agent.tokens import CHARS_PER_TOKEN
+from collections.abc import Sequence
+
+from agent.messages import Message, ToolSpec, Usage
+from agent.tokens import CHARS_PER_TOKEN, estimate_tokens, tool_tokens
 
 
 class Meter:
@@ -15,14 +17,14 @@ class Meter:
     """
 
     def __init__(self) -> None:
-        self._sent: int | None = None
+        self._sent: tuple[Sequence[Message], Sequence[ToolSpec]] | None = None
         self._heard = 0
         self._complete = 0
         self._reported: Usage | None = None
 
-    def begin(self, input_tokens: int) -> None:
-        """The provider accepted the request and begins to answer it."""
-        self._sent = input_tokens
+    def begin(self, history: Sequence[Message], tools: Sequence[ToolSpec]) -> None:
+        """The provider accepted a request with this content and begins to answer it."""
+        self._sent = (history, tools)
 
     def hear(self, text: str) -> None:
         """A piece of the answer came."""
@@ -42,5 +44,7 @@ class Meter:
             return self._reported
         if self._sent is None:
             return Usage()
+        history, tools = self._sent
+        sent = estimate_tokens(history) + tool_tokens(tools)
         output = max(self._heard, self._complete) // CHARS_PER_TOKEN
-        return Usage(input=self._sent, output=output, estimated=self._sent + output)
+        return Usage(input=sent, output=output, estimated=sent + output)

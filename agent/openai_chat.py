@@ -5,31 +5,45 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any
 
 from agent.messages import Message, ModelTurn, ToolCall, ToolResult, ToolSpec, Usage, UserMessage
 from agent.meter import Meter
+from agent.openai_body import BodyEncoder
 from agent.openai_client import OpenAIBase, count
 from agent.openai_retry import StreamFailed
 from agent.text import clean
-from agent.tokens import estimate_tokens, tool_tokens
 
 
 class OpenAIChatModel(OpenAIBase):
     """The Chat Completions wire. A server that reports no usage is charged by an estimate, so that limits hold."""
 
+    def __init__(self, name: str, **options: Any) -> None:  # noqa: ANN401 - those of the base class
+        super().__init__(name, **options)
+        self._encoder = BodyEncoder("messages", lambda message: [_to_chat(message)])
+
     def ask(self, history: Sequence[Message], tools: Sequence[ToolSpec], meter: Meter) -> ModelTurn:
         """Ask once and read the stream to its end."""
-        options: dict[str, Any] = {"reasoning_effort": self.effort} if self.effort else {}
-        stream: Any = self.client.chat.completions.create(
-            model=self.name,
-            messages=cast("Any", _to_messages(history)),
-            tools=cast("Any", [{"type": "function", "function": tool.model_dump()} for tool in tools]),
+        from openai import Stream  # noqa: PLC0415 - slow to import, needed only here
+        from openai.types.chat import ChatCompletion, ChatCompletionChunk  # noqa: PLC0415
+
+        fields: dict[str, Any] = {
+            "model": self.name,
+            "tools": [{"type": "function", "function": tool.model_dump()} for tool in tools],
+            "stream": True,
+            "stream_options": {"include_usage": True},
+        }
+        if self.effort:
+            fields["reasoning_effort"] = self.effort
+        # Not through the SDK's typed method: it walks over every item of the history again, for every request.
+        stream = self.client.post(
+            "/chat/completions",
+            cast_to=ChatCompletion,
+            content=self._encoder.encode(_merged(history), fields),
             stream=True,
-            stream_options={"include_usage": True},
-            **options,
+            stream_cls=Stream[ChatCompletionChunk],
         )
-        meter.begin(estimate_tokens(history) + tool_tokens(tools))
+        meter.begin(history, tools)
         said: list[str] = []
         calls = _CallPieces()
         finished = False
@@ -75,15 +89,16 @@ class _CallPieces:
         ]
 
 
-def _to_messages(history: Sequence[Message]) -> list[dict[str, Any]]:
-    """The history on this wire. Two user messages in a row become one: some chat templates insist on turns."""
-    messages: list[dict[str, Any]] = []
+def _merged(history: Sequence[Message]) -> list[Message]:
+    """The history with user messages in a row made one: some chat templates insist on turns."""
+    merged: list[Message] = []
     for message in history:
-        if isinstance(message, UserMessage) and messages and messages[-1]["role"] == "user":
-            messages[-1]["content"] += f"\n\n{message.text}"
+        before = merged[-1] if merged else None
+        if isinstance(message, UserMessage) and isinstance(before, UserMessage):
+            merged[-1] = UserMessage(text=f"{before.text}\n\n{message.text}")
         else:
-            messages.append(_to_chat(message))
-    return messages
+            merged.append(message)
+    return merged
 
 
 def _to_chat(message: Message) -> dict[str, Any]:

@@ -6,14 +6,14 @@ import json
 import re
 import uuid
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any
 
 from agent.messages import Message, ModelTurn, ToolCall, ToolResult, ToolSpec, Usage, UserMessage
 from agent.meter import Meter
+from agent.openai_body import BodyEncoder
 from agent.openai_client import OpenAIBase, count
 from agent.openai_retry import StreamFailed
 from agent.text import clean
-from agent.tokens import estimate_tokens, tool_tokens
 
 _NO_REASONING = re.compile(r"encrypted[ _]content", re.IGNORECASE)
 
@@ -26,11 +26,12 @@ class OpenAIResponsesModel(OpenAIBase):
         # Requests with the same key and the same beginning find each other's cache.
         self._cache_key = uuid.uuid4().hex
         self._encrypted = True
+        self._encoder = BodyEncoder("input", _to_items)
 
     def ask(self, history: Sequence[Message], tools: Sequence[ToolSpec], meter: Meter) -> ModelTurn:
         """Ask once and read the stream to its end."""
         stream: Any = self._open(history, tools)
-        meter.begin(estimate_tokens(history) + tool_tokens(tools))
+        meter.begin(history, tools)
         items: list[Any] = []
         with stream:
             for event in stream:
@@ -50,20 +51,28 @@ class OpenAIResponsesModel(OpenAIBase):
         raise StreamFailed("the stream ended before the answer did")
 
     def _open(self, history: Sequence[Message], tools: Sequence[ToolSpec]) -> Any:  # noqa: ANN401 - the SDK's stream
-        import openai  # noqa: PLC0415 - loaded by now
+        import openai  # noqa: PLC0415 - slow to import, needed only here
+        from openai.types.responses import Response, ResponseStreamEvent  # noqa: PLC0415
 
-        options: dict[str, Any] = {"reasoning": {"effort": self.effort}} if self.effort else {}
+        fields: dict[str, Any] = {
+            "model": self.name,
+            "tools": [{"type": "function", "strict": False, **tool.model_dump()} for tool in tools],
+            "store": False,
+            "prompt_cache_key": self._cache_key,
+            "stream": True,
+        }
+        if self.effort:
+            fields["reasoning"] = {"effort": self.effort}
         if self._encrypted:
-            options["include"] = ["reasoning.encrypted_content"]
+            fields["include"] = ["reasoning.encrypted_content"]
         try:
-            return self.client.responses.create(
-                model=self.name,
-                input=cast("Any", [item for message in history for item in _to_items(message)]),
-                tools=cast("Any", [{"type": "function", "strict": False, **tool.model_dump()} for tool in tools]),
-                store=False,
-                prompt_cache_key=self._cache_key,
+            # Not through the SDK's typed method: it walks over every item of the history again, for every request.
+            return self.client.post(
+                "/responses",
+                cast_to=Response,
+                content=self._encoder.encode(history, fields),
                 stream=True,
-                **options,
+                stream_cls=openai.Stream[ResponseStreamEvent],
             )
         except openai.BadRequestError as error:
             if not self._encrypted or not _NO_REASONING.search(str(error)):

@@ -51,7 +51,9 @@ class CataloguePrices:
         """What one call cost."""
         from genai_prices import Usage as Counts  # noqa: PLC0415 - 1.5 MB of prices: only where a model is live
 
-        counts = Counts(input_tokens=usage.input, cache_read_tokens=usage.cached, output_tokens=usage.output)
+        # More from the cache than there was input is a server's slip, and to the data an error.
+        cached = min(usage.cached, usage.input)
+        counts = Counts(input_tokens=usage.input, cache_read_tokens=cached, output_tokens=usage.output)
         return float(self.model.calc_price(counts, self.provider).total_price)
 
     @cached_property

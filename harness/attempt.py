@@ -81,6 +81,8 @@ def make_attempt(setup: Setup, name: str) -> Verdict:
     try:
         if outcome is None:
             _enter(setup, name, "worktree")
+            if tree.exists():
+                worktree.remove(setup.repository, tree)  # of a try before this one, kept by --keep-worktrees
             worktree.add(setup.repository, tree)
             prompt = render_prompt(setup)
             write_atomic(folder.prompt, prompt)

@@ -90,6 +90,8 @@ def cost_text(cost: Cost) -> str:
     """What the agent used up, in one line."""
     price = "price unknown" if cost.usd is None else f"${cost.usd:.2f}"
     tokens = f"{amount(cost.tokens.input)} tokens in, {amount(cost.tokens.output)} out"
+    if cost.tokens.estimated:
+        tokens += f" ({amount(cost.tokens.estimated)} of them estimated)"
     return f"{cost.steps} steps, {tokens}, {price}, {duration_text(cost.seconds)}"
 
 

@@ -23,6 +23,12 @@ def test_openais_models_are_priced_with_their_cache_and_context() -> None:
     assert "OpenAI" in offer.source
 
 
+def test_more_from_the_cache_than_was_sent_is_no_reason_to_stop() -> None:
+    for pricing in (look_up("gpt-5", None).pricing, Prices(1, 1, 1)):
+        assert pricing is not None
+        assert pricing.usd(Usage(input=10, cached=20)) >= 0
+
+
 def test_long_requests_may_cost_more_by_the_token() -> None:
     pricing = look_up("gpt-5.5", None).pricing
     assert pricing is not None

@@ -116,6 +116,8 @@ class CutOff:
     name: str = "cut-off"
     model: str | None = None
     note: str | None = None
+    version: str | None = None
+    own_tools: bool = False
     reports: list[str] = field(default_factory=list)
 
     def work(

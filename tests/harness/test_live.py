@@ -39,7 +39,7 @@ SERVER_FOLDER = ROOT / "tests" / "agent"
 KEY = "sk-planted-0123456789abcdef"
 PRICE = "1,0.1,10"
 # What the server says that every whole answer costs.
-INPUT, CACHED, OUTPUT = 100, 60, 30
+INPUT, CACHED, OUTPUT, REASONED = 100, 60, 30, 20
 
 FAST = """\
 *** Begin Patch
@@ -50,8 +50,16 @@ FAST = """\
 +        square = value * value
 *** End Patch
 """
-# Everything a command can look at to find the key: its environment, and that of every process it can see.
-SNOOP = "env; for p in /proc/[0-9]*; do tr '\\0' '\\n' < $p/environ; tr '\\0' ' ' < $p/cmdline; done 2>/dev/null; true"
+# Where a command can look for the key: its environment and command line, and those of all processes above it.
+SNOOP = """\
+env | grep -a -e PATH= -e KEY -e sk-
+p=$$
+while [ "$p" -ge 1 ] && [ -r /proc/$p/status ]; do
+  tr '\\0' '\\n' < /proc/$p/environ | grep -a -e KEY -e sk-
+  tr '\\0' ' ' < /proc/$p/cmdline | cut -c1-300
+  p=$(awk '/^PPid/ {print $2}' /proc/$p/status)
+done 2>&1; true
+"""
 
 Say = Callable[..., Reply]
 
@@ -151,8 +159,7 @@ class Run:
         return next((self.folder / "runs").glob("*/001"))
 
     def trajectory(self, event: str) -> list[dict[str, Any]]:
-        lines = (self.attempt / "trajectory.jsonl").read_text().splitlines()
-        return [entry for entry in map(json.loads, lines) if entry["event"] == event]
+        return entries(self.attempt, event)
 
     def everything_left(self) -> Iterator[tuple[str, bytes]]:
         """All that can be read afterwards: what was printed, and every file of the run."""
@@ -163,12 +170,18 @@ class Run:
                 yield str(path), path.read_bytes()
 
 
+def entries(attempt: Path, event: str) -> list[dict[str, Any]]:
+    """The entries of one kind in an attempt's trajectory."""
+    lines = (attempt / "trajectory.jsonl").read_text().splitlines()
+    return [entry for entry in map(json.loads, lines) if entry["event"] == event]
+
+
 def assert_ledger_is_right(cost: dict[str, Any], answers: int, estimated: int) -> None:
     """The ledger holds what the server reported, to the token, and beside it only what is marked as an estimate."""
     tokens = cost["tokens"]
     assert tokens["estimated"] == estimated
     assert tokens["cached"] == answers * CACHED
-    assert tokens["reasoning"] == answers * 20
+    assert tokens["reasoning"] == answers * REASONED
     assert tokens["input"] + tokens["output"] - estimated == answers * (INPUT + OUTPUT)
     usd = (tokens["input"] - tokens["cached"]) * 1 + tokens["cached"] * 0.1 + tokens["output"] * 10
     assert cost["usd"] == pytest.approx(usd / 1e6, rel=1e-6)
@@ -344,20 +357,21 @@ def test_a_server_killed_in_the_middle(tiny: TinyTask, tmp_path: Path, comes_bac
     if second is not None:
         second.kill()
 
-    assert "range(20)" in (run.attempt / "model_patch.diff").read_text()
-    estimated = verdict["cost"]["tokens"]["estimated"]
+    # The try that the server died in: the only one, or the one before a second that found nobody.
+    folder = run.attempt if comes_back else run.attempt / "try-1"
+    assert "range(20)" in (folder / "model_patch.diff").read_text()
+    [ended] = entries(folder, "end")
+    tokens = ended["usage"]
     # What was sent, and "thinking" some ten times over: a try that broke off is not free.
-    assert estimated > 1_000
+    assert tokens["estimated"] > 1_000
     if comes_back:
         assert verdict["status"] == "faster", verdict["message"]
-        answers = 3
+        assert verdict["cost"]["tokens"] == tokens
+        assert ended["ended"] == "submitted"
+        assert_ledger_is_right(verdict["cost"], answers=3, estimated=tokens["estimated"])
     else:
         assert (verdict["status"], verdict["cause"]) == ("infra_failed", "model_unreachable")
         assert run.process.returncode == 4
-        answers = 2
-    tokens = verdict["cost"]["tokens"]
-    assert tokens["input"] + tokens["output"] - estimated == answers * (INPUT + OUTPUT)
-    assert tokens["cached"] == answers * CACHED
-    ended = run.trajectory("end")[0]
-    assert ended["usage"] == tokens
-    assert ended["ended"] == ("submitted" if comes_back else "model_error")
+        assert ended["ended"] == "model_error"
+        cost = {"tokens": tokens, "usd": ended["usd"]}
+        assert_ledger_is_right(cost, answers=2, estimated=tokens["estimated"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from tiny_task import TinyTask
 
@@ -9,8 +11,11 @@ from agent.budget import Prices
 from agent.loop import CONTEXT_TOKENS
 from agent.messages import Usage
 from harness.errors import TaskError, UsageError
+from harness.events import Event
 from harness.limits import with_limits
 from harness.live_model import LiveModel, LiveOptions, live_model
+from harness.options import RunOptions
+from harness.run import run_task
 from harness.task import Task, load_task
 
 # Known to nobody and of no one's own: nothing is asked of it by these tests, and it would not answer.
@@ -77,6 +82,18 @@ def test_a_model_at_home_is_free_and_one_from_afar_is_not(task: Task) -> None:
 )
 def test_the_context_is_looked_up_or_given(task: Task, name: str, context: int | None, shown: int) -> None:
     assert live(task, name, context=context).context_tokens == shown
+
+
+def test_a_run_is_refused_before_anything_is_built(tiny: TinyTask, tmp_path: Path) -> None:
+    events: list[Event] = []
+    options = RunOptions(
+        task=str(tiny.file), model="m", base_url=FAR, out=tmp_path / "runs", worktrees=tmp_path / "worktrees"
+    )
+    with pytest.raises(UsageError, match="is unknown"):
+        run_task(options, events.append)
+    assert events == []
+    assert list((tmp_path / "runs").iterdir()) == []
+    assert list((tmp_path / "worktrees").iterdir()) == []
 
 
 def test_the_key_is_in_no_words_of_it(task: Task, monkeypatch: pytest.MonkeyPatch) -> None:
