@@ -38,6 +38,9 @@ class Share(Protocol):
     def report(self, usd: float | None, tokens: int) -> None:
         """What this session has used up so far."""
 
+    def waited(self) -> float:
+        """Seconds that it waited for others: they are not its own."""
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -102,8 +105,9 @@ class Budget:
 
     @property
     def seconds(self) -> float:
-        """Wall-clock seconds since the start."""
-        return self._clock() - self._start
+        """Wall-clock seconds since the start, without those it waited for others."""
+        waited = 0.0 if self.limits.share is None else self.limits.share.waited()
+        return self._clock() - self._start - waited
 
     @property
     def seconds_left(self) -> float:

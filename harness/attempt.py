@@ -89,7 +89,8 @@ def make_attempt(setup: Setup, name: str) -> Verdict:
 
             _enter(setup, name, "agent")
             bench = WorktreeBench(setup.judge.loaded, setup.judge.base, tree, setup.repository, scratch)
-            outcome = setup.agent.work(bench, prompt, _limits(setup, name), folder.trajectory, _on_step(setup, name))
+            limits = _limits(setup, name, bench)
+            outcome = setup.agent.work(bench, prompt, limits, folder.trajectory, _on_step(setup, name))
 
             _enter(setup, name, "diff")
             outcome = settle_tree(folder, take_diff(setup.judge.base.repository, tree), bench.best.tree, outcome)
@@ -225,10 +226,10 @@ def _require_a_working_agent(outcome: AgentOutcome) -> None:
     raise AgentFailed("model_error", outcome.detail)
 
 
-def _limits(setup: Setup, name: str) -> Limits:
+def _limits(setup: Setup, name: str, bench: WorktreeBench) -> Limits:
     limits = setup.judge.loaded.task.limits
     allowed = Limits(steps=limits.steps, seconds=limits.seconds, usd=limits.usd, tokens=limits.tokens)
-    return allowed if setup.budget is None else setup.budget.within(allowed, name)
+    return allowed if setup.budget is None else setup.budget.within(allowed, name, lambda: bench.waited_seconds)
 
 
 def _enter(setup: Setup, name: str, phase: Phase) -> None:

@@ -77,6 +77,11 @@ def gates(*, gpu: bool) -> list[str]:
     return ["cpu", *([f"gpu-{first or '0'}"] if gpu else [])]
 
 
+def waited_seconds() -> float:
+    """How long this thread has waited at gates so far, frozen commands of its included."""
+    return float(getattr(_mine, "waited", 0.0))
+
+
 @contextmanager
 def quiet(device: str) -> Iterator[float]:
     """Measure alone on a device; gives the seconds that were spent waiting for it.
@@ -146,7 +151,8 @@ class _Lock:
 
     def take(self, how: int) -> None:
         """Wait for it, `LOCK_SH` or `LOCK_EX`."""
-        pause, tell_at = _FIRST_PAUSE, time.monotonic() + _TELL_AFTER_SECONDS
+        start = time.monotonic()
+        pause, tell_at = _FIRST_PAUSE, start + _TELL_AFTER_SECONDS
         while not self.try_to_take(how):
             check_stop()
             if not is_stoppable() and time.monotonic() > tell_at:
@@ -155,6 +161,7 @@ class _Lock:
                 tell_at = float("inf")
             time.sleep(pause)
             pause = min(2 * pause, _LAST_PAUSE)
+        _mine.waited = waited_seconds() + time.monotonic() - start
 
     def try_to_take(self, how: int) -> bool:
         try:

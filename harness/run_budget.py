@@ -115,8 +115,14 @@ class RunBudget:
             return f"The run's budget is used up: {limit}."
         return None
 
-    def within(self, limits: Limits, attempt: str) -> Limits:
-        """An attempt's limits, made no wider than what is left for all, and tied to what the others use up."""
+    def within(self, limits: Limits, attempt: str, waited: Callable[[], float] = lambda: 0.0) -> Limits:
+        """An attempt's limits, made no wider than what is left for all, and tied to what the others use up.
+
+        Args:
+            limits: its own.
+            attempt: its name.
+            waited: for how many seconds it has waited for others.
+        """
         spent = self.spent
         left_usd = None if self.limits.usd is None else max(0.0, self.limits.usd - spent.usd)
         usd = [each for each in (limits.usd, left_usd) if each is not None]
@@ -125,7 +131,7 @@ class RunBudget:
             tokens = min(tokens, max(0, self.limits.tokens - spent.tokens))
         if self.limits.seconds is not None:
             seconds = min(seconds, max(0.0, self.limits.seconds - spent.seconds))
-        share = _Share(self, attempt)
+        share = _Share(self, attempt, waited)
         return replace(limits, usd=min(usd, default=None), tokens=tokens, seconds=seconds, share=share)
 
 
@@ -135,6 +141,7 @@ class _Share:
 
     budget: RunBudget
     attempt: str
+    waited: Callable[[], float]
 
     def check(self) -> None:
         self.budget.check()

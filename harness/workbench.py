@@ -6,10 +6,12 @@ which uses none of it.
 
 from __future__ import annotations
 
+import functools
 import random
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Concatenate, ParamSpec, TypeVar
 
 from agent.workbench import CommandResult, Report
 from harness.admission import Base, explain, job_for
@@ -19,12 +21,31 @@ from harness.correctness import run_tests
 from harness.errors import BuildFailed, InfrastructureError
 from harness.git import Repository
 from harness.patch import matches, take_diff
+from harness.quiet import waited_seconds
 from harness.sandbox import run_confined
 from harness.task import LoadedTask
 from harness.timing.client import check_outputs, measure, profile
 from harness.timing.measurement import ADVISORY, MeasureJob, Measurement, Progress, Refusal
 
 OUTPUT_BYTES = 20_000
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def _counting_waits(
+    method: Callable[Concatenate[WorktreeBench, P], R],
+) -> Callable[Concatenate[WorktreeBench, P], R]:
+    """Add to `waited_seconds` what a tool's call waits at the gate."""
+
+    @functools.wraps(method)
+    def counted(bench: WorktreeBench, *args: P.args, **kwargs: P.kwargs) -> R:
+        before = waited_seconds()
+        try:
+            return method(bench, *args, **kwargs)
+        finally:
+            bench.waited_seconds += waited_seconds() - before
+
+    return counted
 
 
 class WorktreeBench:
@@ -47,6 +68,8 @@ class WorktreeBench:
         # Advisory measurements draw their own seeds: nothing learnt here helps with the judge's inputs.
         self._seeds = random.SystemRandom()
         self.best = BestTree(loaded.task.target_files)
+        # What of the agent's time went by in waiting for others' measurements, or while they waited for ours.
+        self.waited_seconds = 0.0
         # Whoever serves the tools may listen; the agent itself waits for the whole.
         self.on_progress: Callable[[Progress], None] = lambda _: None
 
@@ -66,6 +89,7 @@ class WorktreeBench:
         """What a command in the worktree may read besides it: the sealed repository, so that git works."""
         return (self._repository.path,)
 
+    @_counting_waits
     def run(self, command: str, *, seconds: float) -> CommandResult:
         """Run a bash command in the worktree, ended with all its children after `seconds`."""
         return run_confined(
@@ -77,6 +101,7 @@ class WorktreeBench:
             readable=self.readable,
         )
 
+    @_counting_waits
     def run_tests(self) -> Report:
         """Build, run the public tests, and hold the outputs on the shown workloads against the oracle."""
         scratch = self._fresh("tests")
@@ -98,6 +123,7 @@ class WorktreeBench:
         good = wrong is None and not report.failed and not report.broken
         return Report("\n".join(lines), ok=good)
 
+    @_counting_waits
     def measure(self) -> Report:
         """Time the worktree against the base on the shown workloads; advisory."""
         scratch = self._fresh("measure")
@@ -112,6 +138,7 @@ class WorktreeBench:
         self.best.offer(before, take_diff(self._base.repository, self._root), result.speedup)
         return Report("\n".join([*self._warnings(), _table(result)]))
 
+    @_counting_waits
     def profile(self) -> Report:
         """Where the time of the bench's calls goes, on the worktree."""
         result = profile(self._job(self._fresh("profile")))

@@ -108,6 +108,22 @@ def test_what_is_inside_a_measurement_does_not_wait_for_it() -> None:
         assert waited == 0.0
 
 
+def test_what_a_thread_waits_is_counted() -> None:
+    waited = []
+
+    def wait() -> None:
+        before = gate.waited_seconds()
+        with noisy():
+            waited.append(gate.waited_seconds() - before)
+
+    thread = threading.Thread(target=wait)
+    with quiet("cpu"):
+        thread.start()
+        time.sleep(0.6)
+    thread.join(10)
+    assert 0.4 < waited[0] < 10
+
+
 def test_a_measurement_inside_noise_is_a_bug_and_not_a_deadlock() -> None:
     with noisy(), pytest.raises(RuntimeError, match="wait for itself"), quiet("cpu"):
         raise AssertionError

@@ -63,6 +63,17 @@ def test_an_attempts_limits_are_no_wider_than_what_is_left() -> None:
     assert "100 s is reached" in str(run.gone())
 
 
+def test_waiting_for_others_is_not_the_attempts_time() -> None:
+    clock, waited = [0.0], [0.0]
+    budget = Budget(RunBudget(RunLimits()).within(OWN, "001", lambda: waited[0]), clock=lambda: clock[0])
+    clock[0], waited[0] = 3700.0, 200.0
+    budget.check_time()
+    assert budget.seconds_left == 100.0
+    clock[0] = 3801.0
+    with pytest.raises(LimitExceeded, match="3600 s"):
+        budget.check_time()
+
+
 def test_dollars_that_nobody_can_count_end_the_run() -> None:
     with pytest.raises(UsageError, match="--max-tokens"):
         RunBudget(RunLimits(usd=1.0)).settle("001", Cost(usd=None))
