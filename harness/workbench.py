@@ -38,7 +38,7 @@ def _counting_waits(
     """Add to `waited_seconds` what a tool's call waits at the gate."""
 
     @functools.wraps(method)
-    def counted(bench: WorktreeBench, *args: P.args, **kwargs: P.kwargs) -> R:
+    def counted(bench: WorktreeBench, /, *args: P.args, **kwargs: P.kwargs) -> R:
         before = waited_seconds()
         try:
             return method(bench, *args, **kwargs)
