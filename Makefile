@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --quiet
 # Tests mostly wait for processes they started. Whole files stay together, for what their tests share.
 PARALLEL := -n auto --maxprocesses=4 --dist loadfile
 
-.PHONY: run test test-all bench hacks lint types unit schema wheel clean
+.PHONY: run test test-all bench hacks lint types unit schema wheel browser screenshots clean
 
 run: $(VENV)/installed
 	@$(BIN)/harness run tasks/moe_align.yaml
@@ -40,6 +40,13 @@ unit: $(VENV)/installed-dev
 
 schema: $(VENV)/installed
 	@$(BIN)/python -m harness.task > tasks/task.schema.json
+
+# The pages in a real browser (Debian: apt-get install chromium), and the pictures of them in docs/pictures.
+browser: $(VENV)/installed-dev
+	@$(BIN)/python -m pytest -rs tests/browser
+
+screenshots: $(VENV)/installed-dev
+	@$(BIN)/python tests/browser/screenshots.py
 
 wheel: $(VENV)/installed-dev
 	@$(BIN)/python -m build --quiet --wheel

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderResult
 
 _LEAST_WIDTH, _MOST_WIDTH = 9, 48
+_LEAST, _MOST = 1e-6, 1e6  # beyond, a ratio is no measurement
 _OTHER_COLUMNS = 40  # what the table needs beside names and bars
 
 
@@ -27,9 +28,9 @@ class Scale:
 
     @classmethod
     def over(cls, intervals: Sequence[Interval], width: int) -> Scale:
-        """The scale that just holds these intervals. Ends that are not finite are left out."""
+        """The scale that just holds these intervals. Ends that no measurement can have are left out."""
         ends = [end for each in intervals for end in (each.low, each.estimate, each.high)]
-        known = [end for end in ends if math.isfinite(end) and end > 0]
+        known = [end for end in ends if _LEAST <= end <= _MOST]
         low, high = min([1.0, *known]), max([1.0, *known])
         room = max(math.log(high / low) * 0.02, 0.005)
         return cls(low * math.exp(-room), high * math.exp(room), width)
@@ -70,7 +71,7 @@ class WorkloadBars:
         from rich import box  # noqa: PLC0415 - rich is slow to import
         from rich.table import Table  # noqa: PLC0415
 
-        names = max((len(each.name) for each in self.workloads), default=0)
+        names = max([len("all workloads"), *(len(each.name) for each in self.workloads)])
         free = options.max_width - _OTHER_COLUMNS - min(names, 32)
         width = min(_MOST_WIDTH, max(_LEAST_WIDTH, free))
         found = [each.speedup for each in self.workloads]

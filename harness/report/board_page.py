@@ -115,6 +115,7 @@ def _columns(row: Row) -> dict[str, str]:
         "faster": f"{row.faster}/{row.attempts}",
         "rate": found["faster rate"],
         "of correct": found["mean of correct"],
+        "cost": "?" if row.usd is None else f"${row.usd:.2f}",
     }
     wanted = (
         "#",

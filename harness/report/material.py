@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import stat
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -32,9 +33,19 @@ class Clipped:
     left_out: int = 0
 
 
-def read_clipped(path: Path, most: int, *, tail: bool = False) -> Clipped:
-    """The first `most` bytes of a file (the last, with `tail`) as text; empty where it is not there."""
+def is_plain(path: Path) -> bool:
+    """Whether it is a file itself: a link in a folder that came from elsewhere may lead anywhere, a pipe may block."""
     try:
+        return stat.S_ISREG(path.lstat().st_mode)
+    except OSError:
+        return False
+
+
+def read_clipped(path: Path, most: int, *, tail: bool = False) -> Clipped:
+    """The first `most` bytes of a file (the last, with `tail`) as text; empty where there is no plain file."""
+    try:
+        if not is_plain(path):
+            return Clipped("")
         size = path.stat().st_size
         with path.open("rb") as file:
             if tail and size > most:
@@ -74,14 +85,17 @@ class AttemptMaterial:
     @cached_property
     def patch(self) -> Clipped:
         """The diff that was judged."""
-        path = patch_file(self.verdict, self.folder) if self.verdict else self.folder.patch
-        return read_clipped(path or self.folder.patch, MOST_PATCH_BYTES)
+        path = patch_file(self.verdict, self.folder) if self.verdict else None
+        # The path stands in the journal, and a journal may come from elsewhere.
+        if path is None or not path.resolve().is_relative_to(self.folder.run.path.resolve()):
+            path = self.folder.patch
+        return read_clipped(path, MOST_PATCH_BYTES)
 
     @cached_property
     def measurement(self) -> Measurement | None:
         """The measurement that was published (the confirmation, where there was one), with all samples."""
         try:
-            if self.folder.samples.stat().st_size > MOST_SAMPLES_BYTES:
+            if not is_plain(self.folder.samples) or self.folder.samples.stat().st_size > MOST_SAMPLES_BYTES:
                 return None
             kept = json.loads(self.folder.samples.read_text(encoding="utf-8", errors="replace"))
             published = kept.get("confirmation") or kept.get("selection")
@@ -93,11 +107,11 @@ class AttemptMaterial:
     def events(self) -> tuple[list[TrajectoryEvent], str]:
         """The session's events, and a sentence about what of it cannot be shown (empty if all can)."""
         try:
+            if not is_plain(self.folder.trajectory):
+                return [], "No session was recorded."
             if self.folder.trajectory.stat().st_size > MOST_SESSION_BYTES:
                 return [], f"The session is over {MOST_SESSION_BYTES / 1e6:.0f} MB long and is not shown."
             found = read_back(self.folder.trajectory)
-        except FileNotFoundError:
-            return [], "No session was recorded."
         except (OSError, TrajectoryError) as error:
             return [], f"The session cannot be read: {error}"
         problem = f"{len(found.problems)} lines were left out: {found.problems[0]}" if found.problems else ""

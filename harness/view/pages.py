@@ -16,6 +16,7 @@ from harness.report.board_page import board_views
 from harness.report.build import html_report
 from harness.report.cards import make_card
 from harness.report.facts import counts, environment, facts, total_cost
+from harness.report.material import is_plain
 from harness.report.page import asset, render
 from harness.report.speedup_charts import attempts_chart
 from harness.store import RunFolder
@@ -107,7 +108,7 @@ class _Pages:
             run = self._library.run(folder)
             names = [each.name for each in run.attempts]
             place = names.index(name)
-            files = [path.name for path in attempt.folder.files.values() if path.is_file()]
+            files = [path.name for path in attempt.folder.files.values() if is_plain(path)]
             values = {
                 "here": "runs",
                 "run": run,
@@ -127,7 +128,7 @@ class _Pages:
         name, wanted = request.path_params["attempt"], request.path_params["file"]
         attempt = await run_in_threadpool(lambda: self._library.attempt(folder, name))
         path = attempt.folder.files.get(wanted) if attempt else None
-        if path is None or not path.is_file() or path.is_symlink():
+        if path is None or not is_plain(path):
             raise Missing(f"There is no file {wanted} of {folder.name}/{name}.")
         if path.stat().st_size > _MOST_FILE_BYTES:
             raise Missing(f"{path} is too large for a browser; look at it there.")
