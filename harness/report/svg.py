@@ -108,6 +108,9 @@ def _copied(element: Element) -> Element | None:
     # Backgrounds and frames that draw nothing are a third of a Vega picture.
     if tag == "path" and copy.get("d", "").strip() in ("", "M0,0h0v0h0Z") and not len(element):
         return None
+    if "aria-label" not in copy.attrib:  # a role without a name is a riddle to who listens
+        copy.attrib.pop("role", None)
+        copy.attrib.pop("aria-roledescription", None)
     copy.text, copy.tail = element.text, element.tail
     copy.extend([child for each in element if (child := _copied(each)) is not None])
     return copy

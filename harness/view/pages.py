@@ -59,6 +59,7 @@ def make_app(library: Library, hosts: Iterable[str], token: str | None = None) -
         Route("/runs/{run}/attempts/{attempt}", pages.attempt),
         Route("/runs/{run}/attempts/{attempt}/{file}", pages.file),
         Route("/static/{name}", pages.static),
+        Route("/favicon.ico", pages.icon),
     ]
     handlers: dict[Any, Any] = {Missing: _missing, 404: _missing, HarnessError: _unreadable}
     return Guard(Starlette(routes=routes, exception_handlers=handlers), hosts, token)
@@ -169,6 +170,10 @@ class _Pages:
         if name not in _ASSETS:
             raise Missing(f"There is no {name}.")
         return Response(asset(name), media_type=_ASSETS[name])
+
+    async def icon(self, _request: Request) -> Response:
+        """What browsers ask for beside a page that names no icon, such as a plain file."""
+        return Response(asset("icon.svg"), media_type="image/svg+xml")
 
     async def _folder(self, request: Request) -> RunFolder:
         name = request.path_params["run"]
