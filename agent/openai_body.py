@@ -1,8 +1,8 @@
 """The body of a request, put together from pieces that are encoded once.
 
-A history only grows at its end, and every request sends all of it. Encoding it anew each time, with the SDK's walk over
-every item, came to a third of a second a step after 200 steps (docs/models.md); pieces that are kept make it a join.
-It also makes sure that what went before is sent again byte for byte, which is what a provider's cache looks at.
+A history only grows at its end, and every request sends all of it. Encoding it anew each time, with the SDK's walk
+over every item, costs far more than all the rest of a step (figures: docs/models.md); pieces that are kept make it a
+join. It also makes sure that what went before is sent again byte for byte, which is what a provider's cache looks at.
 """
 
 from __future__ import annotations
