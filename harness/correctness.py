@@ -128,7 +128,11 @@ def _first_words(problem: ET.Element) -> str:
     """What went wrong, in a line. A module that does not import says only `collection failure` up front."""
     message = (problem.get("message") or "").strip().splitlines()
     text = (problem.text or "").strip().splitlines()
-    line = message[0] if message and message[0] != "collection failure" else text[-1] if text else "failed"
+    if message and message[0] != "collection failure":
+        # What comes first may be an exception's name and nothing else.
+        line = " ".join(line.strip() for line in message[:3]) if message[0].endswith(":") else message[0]
+    else:
+        line = text[-1] if text else "failed"
     return line.strip()[:300]
 
 

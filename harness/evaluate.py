@@ -25,7 +25,7 @@ from harness.public_api import require_unbroken_api
 from harness.store import AttemptFolder, write_atomic
 from harness.task import LoadedTask
 from harness.timing.client import check_outputs, measure
-from harness.timing.measurement import Measurement, Progress, Protocol, Refusal, WrongOutput
+from harness.timing.measurement import MeasureJob, Measurement, Progress, Protocol, Refusal, WrongOutput
 from harness.trusted import TrustedFiles
 from harness.verdict import Finding, Interval, PatchStats, TimingEvidence, WorkloadResult
 from harness.worktree import remove_folder
@@ -115,8 +115,6 @@ class Judge:
         on_phase("tests")
         report = run_tests(self.loaded, checkout, scratch / "tests", folder.tests, hidden=True)
         trusted.require_unchanged()
-        require_all(self.base.expected, report)
-        built.require_unchanged()
         job = job_for(
             self.loaded,
             self.base.root,
@@ -127,6 +125,11 @@ class Judge:
             held_out=True,
             protocol=self.protocol,
         )
+        try:
+            require_all(self.base.expected, report)
+        except Incorrect as failure:
+            raise _with_workload(failure, job) from failure
+        built.require_unchanged()
         wrong = check_outputs(job, random_cases=RANDOM_CASES)
         built.require_unchanged()
         if wrong is not None:
@@ -238,6 +241,16 @@ def conclude(
         "within_noise",
         f"No difference worth a claim: {interval}, and less than {min_effect:.1%} is noise here.",
     )
+
+
+def _with_workload(failure: Incorrect, job: MeasureJob) -> Incorrect:
+    """A failed test says what is broken in its own words; the bench names a workload and an element, if it can."""
+    if failure.cause != "test_failed":
+        return failure
+    wrong = check_outputs(job, random_cases=0)
+    if not isinstance(wrong, WrongOutput):
+        return failure
+    return Incorrect(failure.cause, f"{failure.message} On the bench, {explain(wrong)}")
 
 
 def _ending(problem: WrongOutput | Refusal) -> AttemptEnded:

@@ -58,7 +58,7 @@ def test_a_slowdown_is_slower(tiny: TinyTask, base: Base, tmp_path: Path) -> Non
     ("old", "new", "status", "cause", "words"),
     [
         ("result = 0", "result = (", "incorrect", "test_failed", "SyntaxError"),
-        ("result = 0", "result = 1", "incorrect", "test_failed", "test_"),
+        ("result = 0", "result = 1", "incorrect", "test_failed", "On the bench, workload"),
         ("result = 0", "result = len(values) > 60", "incorrect", "wrong_output", "workload"),
         ("return result", "return float(result)", "incorrect", "wrong_output", "expected"),
         ("return result", "return result if len(values) != 233 else 0", "incorrect", "wrong_output", "secret"),
