@@ -84,7 +84,7 @@ def new_client(base_url: str | None, api_key: str | None, idle_seconds: float) -
         raise ModelError(
             "There is no key: set OPENAI_API_KEY, or name an endpoint that needs none (base URL).", retryable=False
         )
-    timeout = openai.Timeout(idle_seconds, connect=CONNECT_SECONDS)
+    timeout = openai.Timeout(idle_seconds, connect=min(CONNECT_SECONDS, idle_seconds))
     return openai.OpenAI(api_key=key or "none", base_url=url, max_retries=0, timeout=timeout)
 
 

@@ -21,11 +21,13 @@ class ListError(ModelError):
 
     Attributes:
         problem: `key` (missing or refused), `unreachable`, or `no_list` (it has no such list).
+        status: the HTTP status it answered with, if it answered.
     """
 
-    def __init__(self, message: str, problem: Problem) -> None:
+    def __init__(self, message: str, problem: Problem, status: int | None = None) -> None:
         super().__init__(message, retryable=problem == "unreachable")
         self.problem: Problem = problem
+        self.status = status
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,7 @@ def list_models(
 
 def _refused(where: str, status: int, said: str) -> ListError:
     if status in (401, 403):
-        return ListError(f"{where} refuses the key in OPENAI_API_KEY (status {status}): {said}", "key")
+        return ListError(f"{where} refuses the key in OPENAI_API_KEY (status {status}): {said}", "key", status)
     if status in (404, 405, 501):
         return ListError(f"{where} has no list of models (status {status} for {where}/models).", "no_list")
     return ListError(f"{where}/models failed with status {status}: {said}", "unreachable")

@@ -16,6 +16,7 @@ __all__ = ["OpenAIChatModel", "OpenAIResponsesModel", "new_model", "offered_cont
 
 Wire = Literal["auto", "responses", "chat"]
 _LOOK_SECONDS = 5.0
+_UNKNOWN_KEY = 401
 
 
 def new_model(
@@ -49,9 +50,15 @@ def new_model(
 
 
 def offered_context(name: str, *, base_url: str, api_key: str | None = None) -> int | None:
-    """How many tokens a model reads, if its endpoint lists it and says so. Not every server can be asked."""
+    """How many tokens a model reads, if its endpoint lists it and says so. Not every server can be asked.
+
+    Raises:
+        ListError: the endpoint does not know the key (401), and so will not answer the model's calls either.
+    """
     try:
         offered = list_models(base_url=base_url, api_key=api_key, seconds=_LOOK_SECONDS)
-    except ListError:
+    except ListError as error:
+        if error.status == _UNKNOWN_KEY:
+            raise
         return None
     return next((each.context_tokens for each in offered if each.name == name), None)

@@ -16,6 +16,7 @@ from agent.messages import ModelTurn, Usage
 from agent.meter import Meter
 from agent.model import ContextOverflow, ModelError
 
+_NOT_FOUND = 404
 _RETRYABLE_STATUS = frozenset({408, 409, 429})
 # These come with a status or at a moment that looks passing, and are not.
 _FINAL_CODES = frozenset(
@@ -164,4 +165,7 @@ def _say(error: Exception) -> str:
     what = str(error).strip() or type(error).__name__
     if isinstance(error, json.JSONDecodeError):
         what = f"the stream carried something that is not JSON ({what})"
-    return f"The model's endpoint failed{f' with status {status}' if status else ''}: {what.rstrip('.')}."
+    what = what.rstrip(".") + "."
+    if status == _NOT_FOUND:
+        what += " Are --base-url (most end in /v1), --wire and the model's name right?"
+    return f"The model's endpoint failed{f' with status {status}' if status else ''}: {what}"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from agent.budget import Prices, Pricing
 from agent.loop import CONTEXT_TOKENS
-from agent.model import Model
+from agent.model import Model, ModelError
 from harness.errors import UsageError
 from harness.network.endpoint import Endpoint
 from harness.task import Task
@@ -77,17 +77,20 @@ def live_model(name: str, base_url: str | None, options: LiveOptions, task: Task
     """The model a user means, ready to be asked.
 
     Raises:
-        UsageError: there is no key; a price or a context makes no sense; or dollars are limited and the price is
-            unknown.
+        UsageError: there is no key, or the endpoint refuses it; a price makes no sense; or dollars are limited and
+            the price is unknown.
     """
     from agent.context import limit_for  # noqa: PLC0415
     from agent.openai_model import offered_context  # noqa: PLC0415
 
     endpoint = Endpoint.from_environment(base_url, (name,))
     offer = pricing_of(name, endpoint.base_url, options, task)
-    window = options.context or offer.context_tokens
-    if window is None:
-        window = offered_context(name, base_url=endpoint.base_url, api_key=endpoint.api_key)
+    try:
+        # Asked in any case: a key that is refused is told now, not after minutes of admitting the base.
+        offered = offered_context(name, base_url=endpoint.base_url, api_key=endpoint.api_key)
+    except ModelError as error:
+        raise UsageError(str(error)) from error
+    window = options.context or offer.context_tokens or offered
     # A long view costs its price at every step: more than the default is for those who ask for it.
     context = limit_for(window) if window is not None else CONTEXT_TOKENS
     context = context if options.context is not None else min(context, CONTEXT_TOKENS)

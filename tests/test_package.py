@@ -43,6 +43,8 @@ def test_the_wheel_holds_agent_harness_prompts_and_tasks(installed: Path) -> Non
         "harness/cli.py",
         "harness/timing/worker.py",
         "prompts/task.md.j2",
+        "prompts/summary.md.j2",
+        "prompts/compacted.md.j2",
         "tasks/moe_align.yaml",
         "tasks/moe_align/bench.py",
         "tasks/moe_align/recorded.jsonl",

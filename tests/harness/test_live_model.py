@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import pytest
+from openai_server import Server, error, send_json
 from tiny_task import TinyTask
 
 from agent.budget import Prices
@@ -21,6 +23,11 @@ from harness.task import Task, load_task
 # Known to nobody and of no one's own: nothing is asked of it by these tests, and it would not answer.
 FAR = "https://llm.invalid/v1"
 NEAR = "http://127.0.0.1:9/v1"
+
+
+@pytest.fixture(autouse=True)
+def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
 
 
 @pytest.fixture
@@ -82,6 +89,32 @@ def test_a_model_at_home_is_free_and_one_from_afar_is_not(task: Task) -> None:
 )
 def test_the_context_is_looked_up_or_given(task: Task, name: str, context: int | None, shown: int) -> None:
     assert live(task, name, context=context).context_tokens == shown
+
+
+@pytest.mark.parametrize(("status", "refused"), [(401, True), (403, False), (404, False), (500, False)])
+def test_a_key_that_is_refused_is_told_at_once(task: Task, status: int, refused: bool) -> None:
+    server = Server([], models=error(status, "no"))
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+    try:
+        if refused:
+            with pytest.raises(UsageError, match="refuses the key"):
+                live(task, url=server.url)
+        else:
+            assert live(task, url=server.url).context_tokens == CONTEXT_TOKENS
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def test_how_much_a_model_reads_is_asked_of_its_endpoint(task: Task) -> None:
+    listing = {"data": [{"id": "m", "max_model_len": 40_000}]}
+    server = Server([], models=send_json(200, listing))
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+    try:
+        assert live(task, url=server.url).context_tokens == 32_000
+    finally:
+        server.shutdown()
+        server.server_close()
 
 
 def test_a_run_is_refused_before_anything_is_built(tiny: TinyTask, tmp_path: Path) -> None:
