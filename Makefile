@@ -27,6 +27,7 @@ bench: $(VENV)/installed
 	@$(BIN)/python -m benchmarks.worktrees
 	@$(BIN)/python -m benchmarks.attempts
 	@$(BIN)/python -m benchmarks.agent_step
+	@$(BIN)/python -m benchmarks.report
 
 lint: $(VENV)/installed-dev
 	@$(BIN)/ruff check --quiet .

@@ -39,7 +39,7 @@ WORKLOADS = (
 NOISE = NoiseFloor(speedup=Interval(estimate=1.0, low=0.991, high=1.008), sessions=8)
 CPU = Device(
     kind="cpu",
-    name="AMD EPYC",
+    name="Example CPU",
     cores=16,
     memory_gb=64.0,
     platform="Linux 6.12 x86_64 (cpython)",
@@ -72,7 +72,19 @@ def a_verdict(run: str, attempt: str, rng: random.Random, **changes: Any) -> Ver
     status = rng.choice([*kinds, "no_patch", "agent_failed", "infra_failed"])
     causes = {"incorrect": "wrong_output", "rejected": "outside_target_files", "build_failed": "exit_code"}
     factor = {"faster": math.exp(rng.gauss(0.9, 0.5)) + 0.06, "same": rng.gauss(1.0, 0.004), "slower": 0.8}.get(status)
-    speedup = interval(max(1.05, factor) if status == "faster" else factor) if factor else None
+    factor = max(1.05, factor) if factor and status == "faster" else factor
+    workloads = []
+    if factor:
+        # About the whole's, so that their geometric mean is the whole's.
+        tilts = [rng.gauss(0, 0.15) for _ in WORKLOADS]
+        for (name, held_out, base), tilt in zip(WORKLOADS, tilts, strict=True):
+            ratio = interval(factor * math.exp(tilt - sum(tilts) / len(tilts)), 0.06)
+            workloads.append(
+                WorkloadResult(
+                    name=name, held_out=held_out, base_us=base, candidate_us=base / ratio.estimate, speedup=ratio
+                )
+            )
+    speedup = interval(factor) if factor else None
     model = rng.choice(["small-1", "large-2", "large-2"])
     fields: dict[str, Any] = {
         "run": run,
@@ -84,19 +96,7 @@ def a_verdict(run: str, attempt: str, rng: random.Random, **changes: Any) -> Ver
         "cause": causes.get(status, "within_noise" if status == "same" else None if speedup else status),
         "message": f"The attempt came out {status.replace('_', ' ')}.",
         "speedup": speedup,
-        "workloads": [
-            WorkloadResult(
-                name=name,
-                held_out=held_out,
-                base_us=base,
-                candidate_us=base / ratio.estimate,
-                speedup=ratio,
-            )
-            for name, held_out, base in WORKLOADS
-            for ratio in [interval(speedup.estimate * math.exp(rng.gauss(0, 0.15)), 0.06)]
-        ]
-        if speedup
-        else [],
+        "workloads": workloads,
         "timing": TimingEvidence(
             selection=interval(speedup.estimate * 1.02),
             confirmation=speedup if status == "faster" else None,
@@ -136,6 +136,11 @@ def a_verdict(run: str, attempt: str, rng: random.Random, **changes: Any) -> Ver
     return Verdict.model_validate({**fields, **changes})
 
 
+def _late(rng: random.Random, spread: float) -> float:
+    """Skewed as timings are, with its median at 0."""
+    return spread * (math.exp(rng.gauss(0, 0.8)) - 1)
+
+
 def a_measurement(verdict: Verdict, rng: random.Random, *, gpu: bool = False, sessions: int = 8) -> Measurement:
     """Samples that scatter about a verdict's workloads; with the readings of a GPU where one is asked for."""
     assert verdict.speedup is not None
@@ -144,8 +149,8 @@ def a_measurement(verdict: Verdict, rng: random.Random, *, gpu: bool = False, se
         for each in verdict.workloads:
             drift = math.exp(rng.gauss(0, 0.01))
             for pair in range(10):
-                base = each.base_us * drift * math.exp(abs(rng.gauss(0, 0.03)))
-                candidate = each.candidate_us * drift * math.exp(abs(rng.gauss(0, 0.05)))
+                base = each.base_us * drift * math.exp(_late(rng, 0.02))
+                candidate = each.candidate_us * drift * math.exp(_late(rng, 0.03) + rng.gauss(0, 0.01))
                 samples.append(
                     Sample(
                         session=session,

@@ -56,7 +56,7 @@ _CONFIG: dict[str, Any] = {
 def draw(spec: Mapping[str, Any]) -> str:
     """A Vega-Lite specification as safe, inline SVG.
 
-    Its size is the viewBox's: the page scales it down, never up.
+    It has the size it was drawn for; the page scales it down where there is less room, never up.
 
     Args:
         spec: without `$schema` and `config`, which are the same for all.
@@ -91,8 +91,6 @@ def cleaned(svg: str) -> str:
     if copy is None or copy.tag != "svg":
         raise ValueError("not an SVG: its root is another element")
     # Its parent says what the picture is; what is inside may still be read mark by mark.
-    for name in ("width", "height"):
-        copy.attrib.pop(name, None)
     copy.set("focusable", "false")
     return tostring(copy, encoding="unicode")
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 HERE = Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE), str(HERE.parent), str(HERE.parent / "harness")]
+sys.path[:0] = [str(HERE.parent.parent), str(HERE), str(HERE.parent), str(HERE.parent / "harness")]
 
 from chromium import chromium  # noqa: E402
 from served import served  # noqa: E402
@@ -49,7 +49,6 @@ def main() -> None:
 
         best = f"#attempt-{run.best.name}" if run.best else "main"
         shot("report", report.as_uri())
-        shot("report-dark", report.as_uri(), dark=True)
         shot("report-workloads", report.as_uri(), at=f"{best}-workloads")
         shot("report-samples", report.as_uri(), at=f"{best}-samples", height=1300)
         shot("report-patch", report.as_uri(), at=f"{best}-patch")

@@ -136,8 +136,8 @@ def test_every_local_page_clicked_through(opened: Opened, accessible: Look, site
     first = page.url
     page.locator("a[rel=next], a[rel=prev]").first.click()
     assert page.url != first
-    page.get_by_role("link", name="model_patch.diff").click()
-    assert "diff --git" in page.content()
+    page.get_by_role("link", name="prompt.md").click()
+    assert "Make it faster." in page.content()
     page.goto(f"{site.url}/leaderboard")
     page.get_by_label("agent or model has").fill("small-1")
     page.get_by_role("button", name="Show").click()

@@ -74,4 +74,4 @@ def test_the_terminal_gets_both_tables() -> None:
     stream = io.StringIO()
     Console(file=stream, width=120).print(*boards_rendered(boards()))
     text = stream.getvalue()
-    assert "moe_align on AMD EPYC" in text and "pass@1" in text and "per success" in text
+    assert "moe_align on Example CPU" in text and "pass@1" in text and "per success" in text
