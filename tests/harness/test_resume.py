@@ -282,6 +282,18 @@ class Killer:
         self.remember()
         return None
 
+    def let_live_until(self, marker: bytes, journal: Path, *arguments: str) -> None:
+        """Run a command until its run's journal holds something, then kill it."""
+        with self.logs.open("ab") as log:
+            process = subprocess.Popen(command(*arguments), stdout=subprocess.DEVNULL, stderr=log)
+        try:
+            while marker not in journal.read_bytes():
+                assert process.poll() is None, self.logs.read_text()
+                time.sleep(0.02)
+        finally:
+            process.kill()
+            process.wait()
+
     def remember(self) -> None:
         """Every verdict the journal has once told must stand for ever."""
         for run in find_runs(self.runs):
@@ -297,7 +309,7 @@ def kill_at_random(tiny: TinyTask, tmp_path: Path, kills: int, seed: int) -> Non
     folders = ["--out", str(killer.runs)]
     arguments = [str(tiny.file), *folders, "--worktrees", str(killer.worktrees), "-n", "6", "-j", "2", "--seed", "3"]
     # In the admission, or even before; some leave nothing that could be gone on with.
-    for _ in range(max(1, kills // 6)):
+    for _ in range(min(12, kills // 6)):
         assert killer.let_live(killer.random.uniform(0.2, 6.0), "run", *arguments) is None
     started = [run for run in find_runs(killer.runs) if run.plan.exists()]
     if not started:
@@ -306,11 +318,14 @@ def kill_at_random(tiny: TinyTask, tmp_path: Path, kills: int, seed: int) -> Non
     run = started[0]
     planned = 6
     resume = ["resume", run.name, *folders]
-    killed = 0
+    killer.let_live_until(b'"event": "admitted"', run.journal, *resume)
+    killed = attempted = 0
     while killed < kills:
         more = ["-n", "6"] if (state := fold(read_events(run.journal))).finished and state.error is None else []
-        code = killer.let_live(killer.random.uniform(0.3, 4.0), *resume, *more)
+        before = run.journal.stat().st_size
+        code = killer.let_live(killer.random.uniform(0.6, 4.0), *resume, *more)
         killed += code is None
+        attempted += b'"attempt_started"' in run.journal.read_bytes()[before:]
         assert code in (None, 0), killer.logs.read_text()
         planned = len(read_plan(run).slots)
     assert killer.let_live(600, *resume) == 0, killer.logs.read_text()
@@ -328,6 +343,8 @@ def kill_at_random(tiny: TinyTask, tmp_path: Path, kills: int, seed: int) -> Non
     assert strays(killer.worktrees) == []
     finished = Counter(event.attempt for event in read_events(run.journal) if isinstance(event, AttemptFinished))
     assert set(finished.values()) == {1}
+    assert attempted > kills / 5  # most kills hit attempts, not the start of a process
+    assert len(mine) >= 6
     assert "Traceback" not in killer.logs.read_text()
 
 
