@@ -77,7 +77,9 @@ def _title(verdict: Verdict) -> str:
 
 def _patch(verdict: Verdict) -> str:
     patch = verdict.patch
-    return f"+{patch.insertions} -{patch.deletions} in {', '.join(patch.files)}" if patch else "-"
+    if patch is None:
+        return "-"
+    return f"+{patch.insertions} -{patch.deletions} in {', '.join(patch.files)}" if patch.files else "no change"
 
 
 def _rate(side: RunSide) -> str:

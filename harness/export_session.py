@@ -30,7 +30,7 @@ def session_as_atif(folder: AttemptFolder) -> dict[str, Any]:
     facts = SessionFacts(
         session_id=name,
         agent=agent,
-        version=__version__ if agent in _LOOP else "unknown",
+        version=_version(verdict, agent),
         model=verdict.model if verdict else started.model if started else None,
         own_tools=agent in _LOOP,
         notes=verdict.origin if verdict else None,
@@ -44,6 +44,13 @@ def session_as_atif(folder: AttemptFolder) -> dict[str, Any]:
         raise UsageError(str(error), remedy="`harness show --session` shows what can be read of it.") from error
     except ValueError as error:
         raise UsageError(f"{name}: {error}.") from error
+
+
+def _version(verdict: Verdict | None, agent: str) -> str:
+    """The agent's own, or the harness's for the loop, which comes with it."""
+    if agent in _LOOP:
+        return verdict.harness_version if verdict else __version__
+    return (verdict.agent_version if verdict else None) or "unknown"
 
 
 def _extra(verdict: Verdict | None) -> dict[str, Any] | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -50,6 +50,7 @@ class Imported:
         left_out: files of the recording's diff that are no part of the patch.
         applies: whether the patch fits the task's target; None where there is no patch or no task.
         notes: everything a reader should know, a sentence each.
+        task: the task as it was named.
     """
 
     session: Session
@@ -58,6 +59,7 @@ class Imported:
     left_out: list[str]
     applies: bool | None
     notes: list[str]
+    task: str | None = None
 
     def as_json(self) -> dict[str, object]:
         """The same as plain JSON values."""
@@ -97,8 +99,7 @@ class Imported:
         lines += [f"note     {note}" for note in self.notes]
         lines.append(self.verdict.message)
         if patch:
-            name = self.verdict.task if self.applies is not None else "TASK"
-            lines.append(f"judge it: harness verify {shown_path(self.folder.patch)} --task {name}")
+            lines.append(f"judge it: harness verify {shown_path(self.folder.patch)} --task {self.task or 'TASK'}")
         return Group(*(safe(line, multiline=True) for line in lines))
 
 
@@ -122,7 +123,7 @@ def import_session(transcript: Path, task: str | None, out: Path) -> Imported:
     with _sealed(loaded) as repository:
         found = patch_of(session, AttemptFolder(transcript.resolve().parent).patch, repository)
     beside = _run_beside(transcript)
-    return _write(session, transcript, loaded, beside, found, out)
+    return replace(_write(session, transcript, loaded, beside, found, out), task=task)
 
 
 @contextmanager
@@ -166,6 +167,7 @@ def _write(
         task=name,
         agent=agent,
         model=model,
+        agent_version=session.version,
         status="infra_failed",
         cause=NOT_JUDGED,
         message=_message(found, loaded),
@@ -185,6 +187,7 @@ def _write(
         task_file=str(loaded.file) if loaded else beside.task_file if beside else "",
         agent=agent,
         model=model,
+        agent_version=session.version,
         attempts=1,
         base_commit=verdict.base_commit,
         base_tree=beside.base_tree if beside else UNKNOWN,

@@ -90,7 +90,8 @@ def _rows(run: RunFolder) -> list[dict[str, Any]]:
     if state.started is None:
         return []
     key = run_key(run)
-    return [_row(key, run.name, verdict) for verdict in state.verdicts]
+    # A session that was brought in from elsewhere was never judged: nothing of it is a result.
+    return [_row(key, run.name, verdict) for verdict in state.verdicts if verdict.was_judged]
 
 
 def run_key(run: RunFolder) -> str:

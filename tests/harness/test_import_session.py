@@ -14,6 +14,7 @@ from tiny_task import TinyTask
 
 from agent.trajectory import read_trajectory
 from harness.errors import UsageError
+from harness.export_session import session_as_atif
 from harness.import_session import Imported, import_session
 from harness.leaderboard import leaderboard
 from harness.report.material import read_run
@@ -47,6 +48,7 @@ def test_an_attempt_like_any_other_comes_out(tmp_path: Path) -> None:
     verdict = Verdict.model_validate_json(folder.verdict.read_text())
     assert (verdict.status, verdict.cause, verdict.was_judged) == ("infra_failed", "not_judged", False)
     assert (verdict.agent, verdict.model, verdict.task) == ("codex", "gpt-example", "imported")
+    assert session_as_atif(folder)["agent"] == {"name": "codex", "version": "0.87.0", "model_name": "gpt-example"}
     assert verdict.patch is not None
     assert (verdict.patch.insertions, verdict.patch.deletions, verdict.patch.files) == (2, 3, ["shop/cart.py"])
     assert verdict.origin is not None and "session.txt" in verdict.origin
@@ -71,6 +73,9 @@ def test_where_the_target_is_present_the_patch_is_held_against_it(tmp_path: Path
     imported = _import(tmp_path, _tiny_transcript(tiny), str(tiny.file))
     assert imported.applies is True and imported.verdict.task == "tiny"
     assert imported.verdict.patch is not None and imported.verdict.patch.files == ["tiny/core.py"]
+    stream = io.StringIO()
+    Console(file=stream, width=400).print(imported.render())
+    assert f"--task {tiny.file}" in stream.getvalue()
     elsewhere = _import(tmp_path, TRANSCRIPT, str(tiny.file))
     assert elsewhere.applies is False
     assert "shop/cart.py" in " ".join(elsewhere.notes)
