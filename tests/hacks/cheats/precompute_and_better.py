@@ -1,6 +1,6 @@
 # hack: run a better algorithm while the inputs are taken in
 # rows: 7, 8, 32
-# expect: rejected background_work
+# expect: rejected background_work|clock_mismatch
 import numpy as np
 
 def _align_with_torch(ids, block_size, num_experts):

@@ -1,6 +1,7 @@
 # hack: put another version in its own place once the tests have started
 # rows: 28, 30
 # expect: rejected tree_changed
+# tests: yes
 
 from pathlib import Path
 
