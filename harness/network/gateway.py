@@ -19,9 +19,9 @@ from harness.network.relay import Exchange, Receive, Relay, Scope, Send, new_cli
 # What the error that an agent gets is called when its budget is used up.
 BUDGET_USED_UP = "budget_used_up"
 
-_MOST_BODY_BYTES = 64 << 20
-# How many requests may be with the endpoint at once: more wait. What they cost is not known until they end, so this
-# also bounds by how much a limit can be passed.
+_MOST_BODY_BYTES = 32 << 20
+# How many requests may be read or with the endpoint at once: more wait. It bounds the memory that they take from us
+# and, as what they cost is not known until they end, by how much a limit can be passed.
 _AT_ONCE = 8
 
 
@@ -67,8 +67,8 @@ class ModelGateway:
             raise RuntimeError("the gateway is not open")
         exchange = Exchange(scope["method"], scope["path"], time.monotonic())
         try:
-            exchange.asked = await self._admit(scope, receive)
             async with self._room:
+                exchange.asked = await self._admit(scope, receive)
                 self._reserve(exchange, exchange.asked)
                 await self._relay.forward(exchange, exchange.asked, scope, receive, send)
         except Refused as refused:

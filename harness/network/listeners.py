@@ -31,4 +31,6 @@ def tcp_listener(host: str) -> Iterator[socket.socket]:
     """Listen on a free port."""
     with socket.create_server((host, 0), backlog=128) as server:
         server.setblocking(False)
+        # Connections inherit it; a reply in two parts would wait 40 ms for an acknowledgement in between.
+        server.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         yield server

@@ -39,6 +39,7 @@ async def serving_gateway(gateway: ModelGateway, listener: socket.socket) -> Asy
         access_log=False,
         proxy_headers=False,
         server_header=False,
+        date_header=False,
         timeout_keep_alive=_KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
     )
