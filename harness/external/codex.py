@@ -8,7 +8,6 @@ its apply_patch changes. What confines it is what confines every agent here.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,8 +23,6 @@ from harness.workbench import WorktreeBench
 VARIABLE = "HARNESS_CODEX"
 _INSTALL = f"Install it with `npm install -g @openai/codex`, or name it with {VARIABLE}."
 _SERVER = "harness"
-# Failures of the endpoint that may be over in a minute.
-_MAY_PASS = re.compile(r"\b(429|5\d\d)\b|unreachable|disconnected|timed? ?out|connection|stream", re.IGNORECASE)
 
 
 @dataclass
@@ -64,8 +61,7 @@ class CodexAgent:
             failure = events.failure
             if failure is None and ran.exit_code not in (0, None) and not events.turns:
                 failure = f"codex ended with exit code {ran.exit_code}: {ran.last_line}"
-            retryable = failure is not None and _MAY_PASS.search(failure) is not None
-            return session.end(ran, detail=events.message, error=failure, retryable=retryable)
+            return session.end(ran, detail=events.message, error=failure)
 
     def _arguments(self, session: Session) -> list[str]:
         settings: dict[str, object] = {
@@ -75,8 +71,8 @@ class CodexAgent:
                 "base_url": session.environment()["OPENAI_BASE_URL"],
                 "wire_api": "responses",
                 "env_key": "OPENAI_API_KEY",
-                "request_max_retries": 3,
-                "stream_max_retries": 3,
+                "request_max_retries": 2,
+                "stream_max_retries": 2,
             },
             f"mcp_servers.{_SERVER}": {
                 "command": session.tools.mcp_command[0],

@@ -5,7 +5,6 @@ It pins an older OpenAI client than ours, so it cannot be installed beside the h
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +20,6 @@ VARIABLE = "HARNESS_MINI"
 # Without `mcp` its client for models waits for ever instead of saying that a package is missing.
 _INSTALL = f"Install it with `pipx install mini-swe-agent; pipx inject mini-swe-agent mcp`, or name it with {VARIABLE}."
 _VERSION = "import importlib.metadata as m; print(m.version('mini-swe-agent'))"
-_MAY_PASS = re.compile(r"\b(429|5\d\d)\b|Connection|Timeout|InternalServer|RateLimit|ServiceUnavailable|unreachable")
 _LOOK_TICKS = 25
 
 
@@ -68,7 +66,7 @@ class MiniAgent:
                 return session.end(ran, detail=messages.submission)
             error = messages.error or (ran.last_line if ran.exit_code else "")
             failure = f"{messages.exit_status or 'mini ended early'}: {error}" if error else None
-            return session.end(ran, error=failure, retryable=bool(failure and _MAY_PASS.search(failure)))
+            return session.end(ran, error=failure)
 
     def _arguments(self, session: Session, prompt: str, output: Path, limits: Limits) -> list[str]:
         settings = {

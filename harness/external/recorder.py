@@ -34,7 +34,8 @@ class Recorder:
         self._lock = threading.RLock()
         self._written = Usage()
         self._last = time.monotonic()
-        self._open: dict[str, tuple[ToolCall, float]] = {}
+        self._open: dict[str, tuple[int, ToolCall, float]] = {}
+        self._step = 0
         self._served = 0
 
     @property
@@ -53,7 +54,8 @@ class Recorder:
             billed, now = self._budget.usage, time.monotonic()
             usage = _difference(billed, self._written)
             turn = ModelTurn(text=clean(text), tool_calls=list(calls), usage=usage)
-            self._trajectory.write(TurnTaken(step=self.steps, seconds=now - self._last, turn=turn))
+            self._step = self.steps
+            self._trajectory.write(TurnTaken(step=self._step, seconds=now - self._last, turn=turn))
             self._written, self._last = billed, now
 
     def started(self, call: ToolCall, detail: str, *, at: float | None = None) -> None:
@@ -65,20 +67,21 @@ class Recorder:
             at: when, seconds since 1970; now, where it is not known.
         """
         with self._lock:
-            self._on_step(self.steps, call.name, one_line(detail))
-            self._trajectory.write(ToolStarted(step=self.steps, call=call))
-            self._open[call.id] = (call, time.time() if at is None else at)
+            self._on_step(self._step, call.name, one_line(detail))
+            self._trajectory.write(ToolStarted(step=self._step, call=call))
+            self._open[call.id] = (self._step, call, time.time() if at is None else at)
 
     def ended(self, call_id: str, output: str, *, is_error: bool, at: float | None = None) -> None:
         """It gave its result; one that was never started is passed over."""
         with self._lock:
-            call, start = self._open.pop(call_id, (None, 0.0))
-            if call is None:
+            if call_id not in self._open:
                 return
+            step, call, start = self._open.pop(call_id)
             text = shorten(clean(output), MAX_OUTPUT_CHARS)
             result = ToolResult(call_id=call.id, name=call.name, output=text, is_error=is_error)
             seconds = max(0.0, (time.time() if at is None else at) - start)
-            self._trajectory.write(ToolEnded(step=self.steps, seconds=seconds, result=result))
+            self._trajectory.write(ToolEnded(step=step, seconds=seconds, result=result))
+            self._last = time.monotonic()
 
     def served(self, event: ToolStarted | ToolEnded) -> None:
         """A tool of ours began or ended for the agent."""
@@ -86,8 +89,9 @@ class Recorder:
             if isinstance(event, ToolStarted):
                 self._served += 1
                 self.turn("", event.call)
-                self._on_step(self.steps, event.call.name, describe(event.call))
-            self._trajectory.write(event.model_copy(update={"step": self.steps}))
+                self._on_step(self._step, event.call.name, describe(event.call))
+            self._trajectory.write(event.model_copy(update={"step": self._step}))
+            self._last = time.monotonic()
 
     def limit(self, limit: LimitExceeded) -> None:
         """A limit ended the session."""

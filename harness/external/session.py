@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import shlex
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -88,6 +89,7 @@ class Session:
     budget: Budget
     tools: ToolAccess
     _access: Access
+    _log: Path
     _readable: tuple[Path, ...]
     _told: float | None = field(default=None, init=False)
 
@@ -171,14 +173,13 @@ class Session:
             raise AgentFailed("cannot_start", f"{line[0]} cannot be started: {ran.last_line}.")
         return ran
 
-    def end(self, ran: Ran, *, detail: str = "", error: str | None = None, retryable: bool = False) -> AgentOutcome:
+    def end(self, ran: Ran, *, detail: str = "", error: str | None = None) -> AgentOutcome:
         """Write down how it ended.
 
         Args:
             ran: how its program ended.
             detail: its own last words.
             error: what it says its model failed with; None where it did not.
-            retryable: whether that may pass.
         """
         limit = self.used_up
         if limit is None and ran.why == "time":
@@ -189,7 +190,9 @@ class Session:
             self.record.limit(limit)
             return self._end("limit", str(limit))
         if error is not None:
-            return self._end("model_error", error, retryable=retryable)
+            outcome, may_pass = last_answer(self._log)
+            detail = f"{error} ({outcome})" if outcome else error
+            return self._end("model_error", detail, retryable=may_pass)
         if ran.exit_code == 0:
             return self._end("submitted", detail)
         code = f"exit code {ran.exit_code}"
@@ -220,6 +223,23 @@ def _never_started(ran: Ran, program: str) -> bool:
     return ran.exit_code in _NOT_STARTED and ours and "\n" not in said
 
 
+def last_answer(log: Path) -> tuple[str, bool]:
+    """What became of the last call of the model, in a few words, and whether the same call may succeed later.
+
+    Programs word their failures as they like; the gateway's log knows what happened.
+    """
+    if not log.exists():
+        return "", False
+    lines = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
+    calls = [line for line in lines if line["kind"] == "model" and line["method"] == "POST"]
+    if not calls:
+        return "", False
+    status, outcome = calls[-1].get("status"), calls[-1]["outcome"]
+    if outcome == "answered":
+        return f"its endpoint answered {status}", status == 429 or status >= 500
+    return f"the call of its model: {outcome}", status is None or status >= 500
+
+
 def _furnish(home: Path, path: str) -> None:
     """Make a program's home. A login shell, which some agents run commands in, would set a PATH of its own."""
     (home / "tmp").mkdir(parents=True, exist_ok=True)
@@ -247,7 +267,7 @@ def open_session(
         )
         tools = stack.enter_context(served)
         _furnish(scratch / "home", tools.environment["PATH"])
-        session = Session(workbench.root, scratch, prompt_file, record, budget, tools, access, workbench.readable)
+        session = Session(workbench.root, scratch, prompt_file, record, budget, tools, access, log, workbench.readable)
         try:
             yield session
         except KeyboardInterrupt:
