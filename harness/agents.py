@@ -20,7 +20,7 @@ from harness.verdict import REFERENCE
 from harness.workbench import WorktreeBench
 
 if TYPE_CHECKING:
-    from harness.external.session import Reach
+    from harness.external.reach import Reach
 
 OnStep = Callable[[int, str, str], None]
 BUILT_IN = ("replay", "loop", "nop")
@@ -158,7 +158,7 @@ class AgentRequest:
                 `--allow-host` names no host.
             SandboxUnavailable: the sandbox gives commands no way out at all.
         """
-        from harness.external.session import Reach  # noqa: PLC0415 - slow to import, both
+        from harness.external.reach import Reach  # noqa: PLC0415 - slow to import, both
         from harness.network import Endpoint, require_access  # noqa: PLC0415
 
         if needs_model and self.model is None:

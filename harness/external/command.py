@@ -11,8 +11,9 @@ from agent.loop import AgentOutcome
 from harness.agents import AgentRequest, OnStep
 from harness.errors import UsageError
 from harness.external.programs import Program, find_program
+from harness.external.reach import Reach
 from harness.external.recorder import call_of
-from harness.external.session import Reach, open_session
+from harness.external.session import open_session
 from harness.workbench import WorktreeBench
 
 MODEL_VARIABLE = "HARNESS_MODEL"

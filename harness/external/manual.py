@@ -12,7 +12,9 @@ from pathlib import Path
 from agent.budget import Limits
 from agent.loop import AgentOutcome
 from harness.agents import NOTICE, AgentRequest, OnStep
-from harness.external.session import Ran, Reach, open_session
+from harness.external.ran import Ran
+from harness.external.reach import Reach
+from harness.external.session import open_session
 from harness.text import duration_text
 from harness.workbench import WorktreeBench
 
@@ -50,8 +52,9 @@ def _invitation(root: Path, prompt: Path, limits: Limits) -> str:
             f"  worktree: {root}",
             f"  the task: {prompt}",
             f"  in another terminal:  cd {here}",
-            "    harness measure                   times it against the base",
             "    harness run-tests                 builds, tests, checks the outputs",
+            "    harness measure                   times it against the base",
+            "    harness profile                   shows where the time goes",
             '    harness submit "what was done"    ends the work',
             f"You have {duration_text(limits.seconds)}. Ctrl-C here gives up.",
         ]

@@ -13,7 +13,8 @@ from agent.loop import AgentOutcome
 from harness.agents import AgentRequest, OnStep
 from harness.external.mini_messages import MiniMessages
 from harness.external.programs import Program, find_program, first_line_of
-from harness.external.session import Reach, Session, open_session
+from harness.external.reach import Reach
+from harness.external.session import Session, open_session
 from harness.workbench import WorktreeBench
 
 VARIABLE = "HARNESS_MINI"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import shlex
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -11,14 +10,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from agent.budget import Budget, LimitExceeded, Limits, Pricing
+from agent.budget import Budget, LimitExceeded, Limits
 from agent.loop import AgentOutcome
 from agent.process import run_process
 from agent.shell import HeadAndTail
 from agent.trajectory import Trajectory
 from harness.errors import AgentFailed
+from harness.external.lines import Lines
+from harness.external.lost_calls import last_answer
+from harness.external.ran import Ran, Reason, never_started
+from harness.external.reach import Reach
 from harness.external.recorder import OnStep, Recorder
-from harness.network import Access, Endpoint, open_access
+from harness.network import Access, open_access
 from harness.quiet import noisy
 from harness.sandbox import Confinement, has_gpu_devices, scrubbed_environment
 from harness.tool_service import ToolAccess, serve_tools, tool_folder
@@ -28,45 +31,6 @@ OUTPUT_BYTES = 20_000
 PROMPT_VARIABLE = "HARNESS_PROMPT"
 # How long a program may go on after it submitted, or was told that its budget is used up.
 _GRACE_SECONDS = 10.0
-# What the sandbox's launcher and the network's bridge end with when the program itself could not be started.
-_NOT_STARTED = (125, 126, 127)
-
-Reason = Literal["submitted", "budget", "time"]
-
-
-@dataclass(frozen=True)
-class Reach:
-    """What an external agent may reach.
-
-    Attributes:
-        endpoint: its model's, through the gateway; None for an agent that asks none of ours.
-        allow_hosts: other hosts, through a proxy that logs.
-        pricing: what turns its tokens into dollars; None when nobody told us.
-    """
-
-    endpoint: Endpoint | None = None
-    allow_hosts: tuple[str, ...] = ()
-    pricing: Pricing | None = None
-
-
-@dataclass(frozen=True)
-class Ran:
-    """How a program ended.
-
-    Attributes:
-        exit_code: negative when a signal ended it; None when we did.
-        output: what it printed, head and tail; of a program whose lines were read, only its errors.
-        why: why we ended it; None when it ended by itself.
-    """
-
-    exit_code: int | None
-    output: str
-    why: Reason | None
-
-    @property
-    def last_line(self) -> str:
-        """The last line it printed."""
-        return next((line.strip() for line in reversed(self.output.splitlines()) if line.strip()), "")
 
 
 @dataclass
@@ -169,7 +133,7 @@ class Session:
             if lines:
                 lines.close()
         ran = Ran(code, kept.text(), None if code is not None else self._why())
-        if _never_started(ran, line[0]):
+        if never_started(ran, line[0]):
             raise AgentFailed("cannot_start", f"{line[0]} cannot be started: {ran.last_line}.")
         return ran
 
@@ -216,30 +180,6 @@ class Session:
         return "budget" if self.used_up is not None else "time"
 
 
-def _never_started(ran: Ran, program: str) -> bool:
-    """Whether the one line that was printed is the launcher's or the bridge's word that it could not start it."""
-    said = ran.output.strip()
-    ours = said.startswith(("sandbox: ", "network bridge: ", f"{program}: "))
-    return ran.exit_code in _NOT_STARTED and ours and "\n" not in said
-
-
-def last_answer(log: Path) -> tuple[str, bool]:
-    """What became of the last call of the model, in a few words, and whether the same call may succeed later.
-
-    Programs word their failures as they like; the gateway's log knows what happened.
-    """
-    if not log.exists():
-        return "", False
-    lines = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
-    calls = [line for line in lines if line["kind"] == "model" and line["method"] == "POST"]
-    if not calls:
-        return "", False
-    status, outcome = calls[-1].get("status"), calls[-1]["outcome"]
-    if outcome == "answered":
-        return f"its endpoint answered {status}", status == 429 or status >= 500
-    return f"the call of its model: {outcome}", status is None or status >= 500
-
-
 def _furnish(home: Path, path: str) -> None:
     """Make a program's home. A login shell, which some agents run commands in, would set a PATH of its own."""
     (home / "tmp").mkdir(parents=True, exist_ok=True)
@@ -273,36 +213,3 @@ def open_session(
         except KeyboardInterrupt:
             record.end("interrupted", "")
             raise
-
-
-class Lines:
-    """Cuts a stream into lines; one that is longer than any event may be is dropped, and said to be."""
-
-    LONGEST_BYTES = 16 << 20
-
-    def __init__(self, on_line: Callable[[bytes], None]) -> None:
-        self._on_line = on_line
-        self._rest = bytearray()
-        self._too_long = False
-
-    def add(self, data: bytes) -> None:
-        """Take more of the stream."""
-        *whole, rest = data.split(b"\n")
-        for piece in whole:
-            self._rest += piece
-            self._give()
-        self._rest += rest
-        if len(self._rest) > self.LONGEST_BYTES:
-            self._rest.clear()
-            self._too_long = True
-
-    def close(self) -> None:
-        """The last line may lack its newline."""
-        if self._rest:
-            self._give()
-
-    def _give(self) -> None:
-        if not self._too_long:
-            self._on_line(bytes(self._rest))
-        self._rest.clear()
-        self._too_long = False
