@@ -15,6 +15,7 @@ from harness.agents import NOTICE, AgentRequest, OnStep
 from harness.external.ran import Ran
 from harness.external.reach import Reach
 from harness.external.session import open_session
+from harness.stopping import check_stop
 from harness.text import duration_text
 from harness.workbench import WorktreeBench
 
@@ -39,6 +40,7 @@ class ManualAgent:
         with open_session(workbench, prompt, limits, trajectory, on_step, Reach()) as session:
             on_step(0, NOTICE, _invitation(session.root, session.prompt, limits))
             while session.budget.seconds_left > 0:
+                check_stop()
                 if session.tools.wait(min(_LOOK_SECONDS, session.budget.seconds_left)) is not None:
                     break
             return session.end(Ran(None, "", "time" if session.submitted is None else "submitted"))

@@ -24,13 +24,14 @@ from harness.external.recorder import OnStep, Recorder
 from harness.network import Access, open_access
 from harness.quiet import noisy
 from harness.sandbox import Confinement, has_gpu_devices, scrubbed_environment
+from harness.stopping import check_stop
 from harness.tool_service import ToolAccess, serve_tools, tool_folder
 from harness.workbench import WorktreeBench
 
 OUTPUT_BYTES = 20_000
 PROMPT_VARIABLE = "HARNESS_PROMPT"
 # How long a program may go on after it submitted, or was told that its budget is used up.
-_GRACE_SECONDS = 10.0
+_GRACE_SECONDS = 5.0
 
 
 @dataclass
@@ -110,6 +111,7 @@ class Session:
         lines = None if on_line is None else Lines(on_line)
 
         def stop() -> bool:
+            check_stop()
             on_tick()
             return self._out_of_grace()
 

@@ -43,7 +43,9 @@ class Ground:
         base = admit(loaded, sealed, folder / "base", folder / "scratch", 1, lambda _: None)
         return cls(tiny, loaded, sealed, sealed.copy(folder / "agents.git"), base, folder)
 
-    def agent(self, name: str, *, model: str | None = None, base_url: str | None = None, hosts: tuple[str, ...] = ()) -> Agent:
+    def agent(
+        self, name: str, *, model: str | None = None, base_url: str | None = None, hosts: tuple[str, ...] = ()
+    ) -> Agent:
         return make_agent(name, model, base_url, self.loaded, self.sealed, hosts)
 
     def attempt(self) -> Attempt:
