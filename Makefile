@@ -3,11 +3,14 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+EXTERNAL := .external
+HARNESS_CODEX ?= $(CURDIR)/$(EXTERNAL)/codex/node_modules/.bin/codex
+HARNESS_MINI ?= $(CURDIR)/$(EXTERNAL)/mini/bin/mini
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --quiet
 # Tests mostly wait for processes they started. Whole files stay together, for what their tests share.
 PARALLEL := -n auto --maxprocesses=4 --dist loadfile
 
-.PHONY: run test test-all bench hacks lint types unit schema wheel browser screenshots clean
+.PHONY: run test test-all test-external external-agents bench hacks lint types unit schema wheel browser screenshots clean
 
 run: $(VENV)/installed
 	@$(BIN)/harness run tasks/moe_align.yaml
@@ -16,7 +19,13 @@ test: lint types unit
 
 # Everything: also whole runs of the bundled tasks and every cheat of the corpus. About a quarter of an hour.
 test-all: lint types $(VENV)/installed-dev
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest $(if $(wildcard $(EXTERNAL)/installed),,--ignore=tests/external)
+
+# The real Codex CLI and the real mini-swe-agent against a model server of the tests' own.
+test-external: $(VENV)/installed-dev external-agents
+	@HARNESS_CODEX=$(HARNESS_CODEX) HARNESS_MINI=$(HARNESS_MINI) $(BIN)/python -m pytest tests/external
+
+external-agents: $(EXTERNAL)/installed
 
 # Every cheat of the corpus, and the honest patches that must not be taken for one.
 hacks: $(VENV)/installed-dev
@@ -53,7 +62,7 @@ wheel: $(VENV)/installed-dev
 	@$(BIN)/python -m build --quiet --wheel
 
 clean:
-	@rm -rf $(VENV) dist build
+	@rm -rf $(VENV) $(EXTERNAL) dist build
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -68,4 +77,14 @@ $(VENV)/installed: pyproject.toml | $(VENV)/bin/python
 $(VENV)/installed-dev: pyproject.toml | $(VENV)/installed
 	@echo "Installing the tools for development into $(VENV) (once) ..."
 	@$(PIP) --editable '.[dev]'
+	@touch $@
+
+# mini-swe-agent without `mcp` waits for ever instead of saying that a package is missing.
+$(EXTERNAL)/installed:
+	@command -v npm >/dev/null || { echo "Codex is installed with npm, which comes with Node.js: install that."; exit 2; }
+	@echo "Installing Codex and mini-swe-agent into $(EXTERNAL) (once; about 1.1 GB) ..."
+	@mkdir -p $(EXTERNAL)/codex
+	@npm install --silent --no-fund --no-audit --prefix $(EXTERNAL)/codex @openai/codex
+	@$(PYTHON) -m venv $(EXTERNAL)/mini
+	@$(EXTERNAL)/mini/bin/python -m pip --disable-pip-version-check install --quiet --quiet mini-swe-agent mcp
 	@touch $@
