@@ -60,7 +60,6 @@ def by_hand(tree: Path, *lines: str) -> subprocess.Popen[str]:
     )
 
 
-@pytest.mark.slow
 def test_a_person_works_in_another_process_and_submits(ground: Ground) -> None:
     attempt = ground.attempt()
     edit = "sed -i 's/range(20)/range(1)/' tiny/core.py"
