@@ -75,6 +75,12 @@ def mcp(
     worktrees: Annotated[
         Path | None, typer.Option("--worktrees", metavar="DIR", help="The folder for checkouts while it serves.")
     ] = None,
+    patience: Annotated[
+        float,
+        typer.Option(
+            min=0, metavar="S", help="Answer within S seconds, if only to be asked again; 0: when it is done."
+        ),
+    ] = 50.0,
     seed: Annotated[int | None, typer.Option(help="Makes the inputs and the order of measurements repeatable.")] = None,
     sandbox: Annotated[
         Literal["auto", "bubblewrap", "landlock", "namespaces", "landlock-only", "none"],
@@ -99,6 +105,7 @@ def mcp(
             worktrees=worktrees,
             seed=seed,
             sandbox=sandbox,
+            patience=patience,
         )
     )
 

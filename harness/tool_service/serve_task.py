@@ -21,12 +21,17 @@ _INSTRUCTIONS = """\
 These tools measure the checkout {tree} of {title!r} against its base by a clock that can be trusted. Only these files \
 may change: {targets}. Edit them with your own tools; then run_tests says whether the outputs are still right, measure \
 how fast it is, profile where the time goes. judge gives the verdict that counts. The first call of any of them admits \
-the base, which takes a minute or more; measure and run_tests take seconds to minutes, judge some minutes."""
+the base, which takes a minute or more; measure and run_tests take seconds to minutes, judge some minutes. An answer \
+that says "Not done yet" is no failure: call the same tool again."""
 
 
 @dataclass(frozen=True)
 class ServeOptions:
-    """What `harness mcp` was asked for; None for the defaults, which lie in the user's state folder or are here."""
+    """What `harness mcp` was asked for; None for the defaults, which lie in the user's state folder or are here.
+
+    Attributes:
+        patience: seconds after which a call is answered whatever has come of it; 0 for as long as it takes.
+    """
 
     task: str
     worktree: Path | None = None
@@ -35,6 +40,7 @@ class ServeOptions:
     worktrees: Path | None = None
     seed: int | None = None
     sandbox: Wanted = "auto"
+    patience: float = 50.0
 
 
 def serve_task(options: ServeOptions) -> NoReturn:
@@ -55,6 +61,7 @@ def serve_task(options: ServeOptions) -> NoReturn:
     run_options = _run_options(options, loaded, tree)
     # Slow to import, and of no use to who is told of a mistake.
     from harness.tool_service.inside.mcp_server import serve_stdio  # noqa: PLC0415
+    from harness.tool_service.patience import Patience  # noqa: PLC0415
     from harness.tool_service.task_tools import TaskTools, offered_tools  # noqa: PLC0415
 
     tools = TaskTools(run_options, loaded, tree)
@@ -73,7 +80,8 @@ def serve_task(options: ServeOptions) -> NoReturn:
         signal.signal(number, on_signal)
     instructions = _INSTRUCTIONS.format(tree=tree, title=loaded.task.title, targets=", ".join(loaded.task.target_files))
     print(f"harness mcp: serving {loaded.task.name} on {tree}", file=sys.stderr, flush=True)
-    serve_stdio(offered_tools(), tools.begin, version=__version__, instructions=instructions)
+    begin = Patience(tools.begin, options.patience).begin if options.patience > 0 else tools.begin
+    serve_stdio(offered_tools(), begin, version=__version__, instructions=instructions)
     end(0)
 
 

@@ -206,3 +206,22 @@ def test_an_impatient_client_finds_the_admission_done(tiny: TinyTask, tmp_path: 
             return time.monotonic() - start
 
     assert anyio.run(use) < 60
+
+
+@pytest.mark.slow
+def test_an_answer_comes_in_time_and_the_work_goes_on(tiny: TinyTask, tmp_path: Path) -> None:
+    async def use() -> list[str]:
+        options = ["--new-worktree", str(tmp_path / "mine"), "--patience", "2"]
+        answers: list[str] = []
+        async with client(tiny, tmp_path, *options) as server:
+            while not answers or answers[-1].startswith("Not done yet"):
+                start = time.monotonic()
+                answers.append(text(await server.call_tool("run_tests", {})))
+                assert time.monotonic() - start < 4
+        return answers
+
+    *put_off, last = anyio.run(use)
+    assert 1 <= len(put_off) < 20
+    assert "call run_tests again" in put_off[0] and "base: " in put_off[0]
+    assert "2 tests passed, 0 failed." in last
+    assert "(Of the files as they were " in last
