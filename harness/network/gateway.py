@@ -6,6 +6,7 @@ import json
 import secrets
 import time
 from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING
 
 import anyio
 
@@ -16,6 +17,9 @@ from harness.network.endpoint import Endpoint
 from harness.network.log import RequestLog
 from harness.network.relay import Exchange, Receive, Relay, Scope, Send, new_client
 
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
 # What the error that an agent gets is called when its budget is used up.
 BUDGET_USED_UP = "budget_used_up"
 
@@ -23,6 +27,8 @@ _MOST_BODY_BYTES = 32 << 20
 # How many requests may be read or with the endpoint at once: more wait. It bounds the memory that they take from us
 # and, as what they cost is not known until they end, by how much a limit can be passed.
 _AT_ONCE = 8
+# How long a request may take to arrive, which comes from this machine: a few that never end must not keep out others.
+_MOST_BODY_SECONDS = 60.0
 
 
 class ReplyLost(Exception):
@@ -40,7 +46,9 @@ class ModelGateway:
         used_up: the limit that the agent was told of; None as long as there is budget.
     """
 
-    def __init__(self, endpoint: Endpoint, budget: Budget, log: RequestLog) -> None:
+    def __init__(
+        self, endpoint: Endpoint, budget: Budget, log: RequestLog, *, most_body_seconds: float = _MOST_BODY_SECONDS
+    ) -> None:
         self.token = f"not-a-key-{secrets.token_urlsafe(16)}"
         self.reported = Usage()
         self.estimated = Usage()
@@ -49,6 +57,7 @@ class ModelGateway:
         self._endpoint = endpoint
         self._budget = budget
         self._log = log
+        self._most_body_seconds = most_body_seconds
         self._relay: Relay | None = None
         self._under_way_tokens = 0
         self._room = anyio.Semaphore(_AT_ONCE)
@@ -80,7 +89,7 @@ class ModelGateway:
             raise ReplyLost
 
     async def _admit(self, scope: Scope, receive: Receive) -> Asked:
-        from starlette.requests import ClientDisconnect, Request  # noqa: PLC0415 - slow to import
+        from starlette.requests import Request  # noqa: PLC0415 - slow to import
 
         request = Request(scope, receive)
         given = request.headers.get("authorization", "").encode()
@@ -88,18 +97,28 @@ class ModelGateway:
             raise Refused(401, "invalid_api_key", "The key must be the one that OPENAI_API_KEY held at the start.")
         if request.headers.get("content-encoding", "identity") != "identity":
             raise Refused(415, "compressed", "Compressed requests are not let through; send the body as it is.")
-        content = bytearray()
-        try:
-            async for piece in request.stream():
-                content += piece
-                if len(content) > _MOST_BODY_BYTES:
-                    raise Refused(413, "too_large", f"The request is larger than {_MOST_BODY_BYTES >> 20} MiB.")
-        except ClientDisconnect as gone:
-            raise Refused(400, "aborted", "The request was cut off.") from gone
+        content = await self._read(request)
         path = scope["path"]
         if not path.startswith("/v1/"):
             raise Refused(404, "not_let_through", "There is nothing here but /v1/.")
-        return understand(scope["method"], path.removeprefix("/v1/"), bytes(content), self._endpoint.models)
+        return understand(scope["method"], path.removeprefix("/v1/"), content, self._endpoint.models)
+
+    async def _read(self, request: Request) -> bytes:
+        from starlette.requests import ClientDisconnect  # noqa: PLC0415 - slow to import
+
+        content = bytearray()
+        try:
+            with anyio.fail_after(self._most_body_seconds):
+                async for piece in request.stream():
+                    content += piece
+                    if len(content) > _MOST_BODY_BYTES:
+                        raise Refused(413, "too_large", f"The request is larger than {_MOST_BODY_BYTES >> 20} MiB.")
+        except ClientDisconnect as gone:
+            raise Refused(400, "aborted", "The request was cut off.") from gone
+        except TimeoutError as late:
+            took = f"{self._most_body_seconds:g} seconds"
+            raise Refused(408, "too_slow", f"The request did not arrive whole within {took}.") from late
+        return bytes(content)
 
     def _reserve(self, exchange: Exchange, asked: Asked) -> None:
         if not asked.billed:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -12,6 +14,7 @@ from typing import Any
 
 import httpx2
 import pytest
+from anyio.from_thread import start_blocking_portal
 from network_parts import KEY, endpoint_server, log_lines, new_budget
 from openai_server import (
     CHAT_USAGE,
@@ -35,6 +38,8 @@ from agent.openai_client import OpenAIBase
 from agent.openai_responses import OpenAIResponsesModel
 from harness.network import Access, Endpoint, open_access
 from harness.network.gateway import ModelGateway
+from harness.network.log import RequestLog
+from harness.network.serve import serving_gateway
 from harness.sandbox import NoSandbox
 
 BILLED = Usage(input=100, cached=60, output=30, reasoning=20)
@@ -324,6 +329,32 @@ def test_without_the_stand_in_nothing_is_forwarded(setting: Make) -> None:
             assert at.post("/responses", RESPONSES, **headers).status_code == 401
         assert at.post("/responses", RESPONSES, **{"Content-Encoding": "gzip"}).status_code == 415
         assert at.server.requests == []
+
+
+def test_requests_that_never_end_do_not_keep_others_out(tmp_path: Path) -> None:
+    """As many as are read at once, and some more, each with a body that stops in the middle."""
+    with (
+        endpoint_server(send_json(200, WHOLE_RESPONSE)) as server,
+        socket.create_server(("127.0.0.1", 0)) as listener,
+        start_blocking_portal() as portal,
+        contextlib.ExitStack() as stack,
+    ):
+        log = RequestLog(tmp_path / "log.jsonl")
+        stack.callback(log.close)
+        gateway = ModelGateway(Endpoint(server.url, KEY, ()), new_budget(), log, most_body_seconds=0.5)
+        stack.enter_context(portal.wrap_async_context_manager(serving_gateway(gateway, listener)))
+        address = listener.getsockname()
+        head = f"POST /v1/responses HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {gateway.token}\r\n"
+        stalled = [stack.enter_context(socket.create_connection(address, 20)) for _ in range(12)]
+        for each in stalled:
+            each.sendall(f"{head}Content-Length: 1000\r\n\r\n{{".encode())
+        url = f"http://127.0.0.1:{address[1]}/v1/responses"
+        key = {"Authorization": f"Bearer {gateway.token}"}
+        reply = httpx2.post(url, json=RESPONSES | {"stream": False}, headers=key, timeout=20, trust_env=False)
+        assert reply.status_code == 200
+        for each in stalled:
+            assert each.recv(1000).startswith(b"HTTP/1.1 408 ")
+    assert sorted(line["outcome"] for line in log_lines(tmp_path / "log.jsonl")) == ["answered"] + ["too_slow"] * 12
 
 
 def test_the_key_does_not_come_back(setting: Make) -> None:
