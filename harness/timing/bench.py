@@ -39,6 +39,8 @@ class Bench:
         make_inputs: (workload, seed) -> the tree that `call` takes; new content for every seed, on the CPU.
         check: (workload, inputs, outputs) -> None, or what is wrong, naming the element.
         random_workload: (random.Random, device) -> a workload beyond the listed ones, for correctness; optional.
+        repeatable: the module's REPEATABLE. True: the same inputs give the same output, bit for bit, every time. False:
+            they must not, as of an operation that draws at random. None, the default: the oracle alone decides.
         call_source: source of `call(target, inputs)`, self-contained.
         load_source: source of `load(root)`, self-contained; None for the default, which puts the root first on
             the path and imports the task's `api`.
@@ -50,6 +52,7 @@ class Bench:
     make_inputs: Callable[[Workload, int], Any]
     check: Callable[[Workload, Any, Any], str | None]
     random_workload: Callable[[random.Random, str], Workload] | None
+    repeatable: bool | None
     call_source: str
     load_source: str | None
     preload: tuple[str, ...]
@@ -156,10 +159,18 @@ def load_bench(path: Path) -> Bench:
         make_inputs=module.make_inputs,
         check=module.check,
         random_workload=getattr(module, "random_workload", None),
+        repeatable=_repeatable(module, path),
         call_source=self_contained_source(source, "call", path),
         load_source=self_contained_source(source, "load", path) if hasattr(module, "load") else None,
         preload=tuple(name for name in _HEAVY if name in sys.modules),
     )
+
+
+def _repeatable(module: ModuleType, path: Path) -> bool | None:
+    told = getattr(module, "REPEATABLE", None)
+    if told is None or isinstance(told, bool):
+        return told
+    raise TaskError(f"{path}: REPEATABLE is {told!r}; it must be True, False or left out.")
 
 
 def _import(path: Path) -> ModuleType:

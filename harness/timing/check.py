@@ -13,15 +13,19 @@ from harness.timing.inputs import Given, derive_seed, make_given
 from harness.timing.measurement import MeasureJob
 from harness.timing.oracle import INPUTS_CHANGED, OutputWrong, check_output, inputs_changed
 from harness.timing.session import Session
+from harness.timing.wire import encode
 
 _CALLS = 2
+VARIES = "the same inputs gave another output the second time (the bench says REPEATABLE = True)"
+REPEATS = "the same inputs gave the same output twice, and it must vary (the bench says REPEATABLE = False)"
 
 
 class Check:
     """Checks a candidate's outputs without timing them.
 
     Each workload is called twice with different inputs before either output is looked at: a result that lives
-    in a buffer the next call writes over is wrong.
+    in a buffer the next call writes over is wrong. Where the bench says whether outputs repeat, a third call gets
+    the first one's inputs again.
 
     Args:
         job: whose candidate it is; its protocol gives the patience.
@@ -54,13 +58,19 @@ class Check:
             make_given(self._bench, workload, derive_seed(self._job.seed, "check", workload.name, call))
             for call in range(_CALLS)
         ]
+        if self._bench.repeatable is not None:
+            given.append(given[0])
         seconds = self._job.protocol.patience_seconds
         self._run(candidate, given)
+        outputs = []
         for index, each in enumerate(given):
             fetched = candidate.fetch(index, seconds)
+            outputs.append(encode(fetched.output))
             if inputs_changed(each, fetched) and not self._base_changes(given, index, stack):
                 raise OutputWrong(workload, INPUTS_CHANGED)
             check_output(self._bench, workload, each, fetched)
+        if self._bench.repeatable is not None and (outputs[0] == outputs[-1]) is not self._bench.repeatable:
+            raise OutputWrong(workload, VARIES if self._bench.repeatable else REPEATS)
 
     def _base_changes(self, given: list[Given], index: int, stack: ExitStack) -> bool:
         """Whether the base, too, changes its inputs: then doing so is what the operation is for."""

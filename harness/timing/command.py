@@ -150,6 +150,7 @@ def command_bench(job: MeasureJob) -> Bench:
         make_inputs=lambda workload, seed: None,
         check=lambda workload, inputs, outputs: None,
         random_workload=None,
+        repeatable=None,
         call_source="",
         load_source=None,
         preload=(),

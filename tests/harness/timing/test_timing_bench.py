@@ -93,3 +93,8 @@ def test_names_from_outside_are_found_wherever_they_hide(tmp_path: Path, body: s
         self_contained_source(f"def call(target, inputs):\n    {body}\n", "call", tmp_path)
     with pytest.raises(TaskError, match="reads DEFAULT"):
         self_contained_source("def call(target, inputs, x=DEFAULT):\n    return x\n", "call", tmp_path)
+
+
+def test_repeatable_is_true_false_or_left_out(tmp_path: Path) -> None:
+    with pytest.raises(TaskError, match="REPEATABLE is 1; it must be True, False or left out"):
+        load_bench(write(tmp_path, f"{GOOD}\nREPEATABLE = 1\n"))

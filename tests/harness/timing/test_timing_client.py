@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from toy_task import HONEST, SLOW, Toy
+from toy_task import BENCH, HONEST, SLOW, Toy
 
 from harness.errors import AdmissionError, InfrastructureError, TaskError
 from harness.timing.client import check_outputs, measure
@@ -168,3 +168,16 @@ def test_asking_for_a_measurement_imports_nothing_heavy() -> None:
     code = "import sys, harness.timing.client; print(sorted({'torch', 'numpy', 'scipy'} & set(sys.modules)))"
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert told.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(("repeats", "words"), [(True, "gave another output"), (False, "must vary")])
+def test_a_bench_says_whether_outputs_repeat(toy: Toy, repeats: bool, words: str) -> None:
+    loose = BENCH.replace("if outputs == expected else", "if len(outputs) == 1 else")
+    toy.bench.write_text(f"{loose}\n\nREPEATABLE = {repeats}\n")
+    fixed = "def squares(values):\n    return [len(values)]\n"
+    drawn = "import random\n\ndef squares(values):\n    return [random.random()]\n"
+    right, wrong = (fixed, drawn) if repeats else (drawn, fixed)
+    assert check_outputs(toy.job(right)) is None
+    found = check_outputs(toy.job(wrong))
+    assert isinstance(found, WrongOutput)
+    assert words in found.detail
