@@ -82,6 +82,7 @@ class ModelGateway:
                 await self._relay.forward(exchange, exchange.asked, scope, receive, send)
         except Refused as refused:
             exchange.status, exchange.outcome = refused.status, refused.code
+            self._settle(exchange)  # first: whoever has the answer may look at the ledger
             await _refuse(send, refused)
         finally:
             self._settle(exchange)

@@ -202,12 +202,12 @@ def test_a_reply_that_breaks_off_breaks_off_for_the_client_too(setting: Make) ->
     assert (second["outcome"], second["estimated"]) == ("answered", False)
 
 
-def _await_refusal(address: Any) -> None:
+def _await_refusal(address: tuple[str, int]) -> None:
     """Wait until nothing listens there: what still got through would be billed."""
     deadline = time.monotonic() + 10
     while time.monotonic() < deadline:
         try:
-            socket.create_connection(address[:2], timeout=1).close()
+            socket.create_connection(address, timeout=1).close()
         except OSError:
             return
         time.sleep(0.01)
@@ -227,7 +227,7 @@ def test_an_endpoint_that_is_killed_in_the_middle(setting: Make, tmp_path: Path)
         at.settled(1)
         assert (at.gateway.reported, at.gateway.estimated) == (BILLED, Usage())
         at.server.server_close()
-        _await_refusal(at.server.server_address)
+        _await_refusal((str(at.server.server_address[0]), at.server.server_port))
         gone = at.post("/chat/completions", CHAT)
         assert (gone.status_code, gone.json()["error"]["code"]) == (502, "endpoint_unreachable")
         assert at.budget.steps == 1
