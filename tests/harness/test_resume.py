@@ -348,6 +348,7 @@ def kill_at_random(tiny: TinyTask, tmp_path: Path, kills: int, seed: int) -> Non
     assert "Traceback" not in killer.logs.read_text()
 
 
+@pytest.mark.slow
 def test_killed_at_a_dozen_instants_no_verdict_is_lost_or_made_twice(tiny: TinyTask, tmp_path: Path) -> None:
     kill_at_random(tiny, tmp_path, kills=12, seed=int(os.environ.get("KILL_SEED", "1")))
 

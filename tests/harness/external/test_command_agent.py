@@ -158,9 +158,14 @@ def test_a_script_that_ends_like_a_failed_start_is_still_judged(ground: Ground, 
 
 def test_an_interrupt_ends_it_tidily(ground: Ground, tmp_path: Path) -> None:
     attempt = ground.attempt()
+    # Tests that were started in the background are started deaf to it.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     threading.Timer(1.0, signal.raise_signal, [signal.SIGINT]).start()
-    with pytest.raises(KeyboardInterrupt):
-        attempt.run(ground.agent(script(tmp_path, "sleep 7214.5")))
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            attempt.run(ground.agent(script(tmp_path, "sleep 7214.5")))
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert not [p for p in psutil.process_iter(["cmdline"]) if "7214.5" in (p.info["cmdline"] or [])]
     assert json.loads(attempt.trajectory.read_text().splitlines()[-1])["ended"] == "interrupted"
     assert not list(attempt.tree.parent.glob("*.tools"))

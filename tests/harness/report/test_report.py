@@ -158,7 +158,7 @@ def three_attempts(tmp_path: Path) -> RunFolder:
 
 def test_markdown_and_json_against_golden_files(tmp_path: Path) -> None:
     run = read_run(three_attempts(tmp_path))
-    golden("report.md", markdown_report(run).replace(__version__, "VERSION"))
+    golden("report.md", markdown_report(run).replace(f"harness {__version__}", "harness VERSION"))
     golden("report.json", json_report(run))
 
 
