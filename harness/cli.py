@@ -12,18 +12,27 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 from typer.core import TyperGroup
 
-from harness import __version__, cli_house, cli_look, cli_sessions
-from harness.cli_tools import add_verbs
-from harness.errors import HarnessError
-from harness.printing import print_parts
+from harness import __version__, cli_house, cli_look, cli_sessions, cli_tools, cli_trust
+from harness.cli_options import (
+    CODE_FASTER,
+    BaseUrl,
+    Json,
+    MaxTokens,
+    MaxUsd,
+    Out,
+    Require,
+    RequireAny,
+    SandboxKind,
+    Seed,
+    TimeLimit,
+    Worktrees,
+)
+from harness.errors import INTERRUPTED, HarnessError
+from harness.printing import complain
 
 if TYPE_CHECKING:
     from harness.run import RunOutcome
     from harness.verdict import Verdict
-
-CODE_FASTER = "Make code faster"
-LOOK = "Look at results"
-INTERRUPTED = 130
 
 
 class _Verbs(TyperGroup):
@@ -33,10 +42,10 @@ class _Verbs(TyperGroup):
         try:
             return super().invoke(ctx)
         except HarnessError as error:
-            _complain(str(error) if error.exit_code == INTERRUPTED else f"error: {error}")
+            complain(str(error) if error.exit_code == INTERRUPTED else f"error: {error}")
             raise typer.Exit(error.exit_code) from error
         except KeyboardInterrupt as error:
-            _complain("Interrupted.")
+            complain("Interrupted.")
             raise typer.Exit(INTERRUPTED) from error
         except (typer.Exit, typer.Abort, BrokenPipeError):
             raise
@@ -45,8 +54,8 @@ class _Verbs(TyperGroup):
                 raise  # A usage error; which package its class lives in depends on typer's version.
             import traceback  # noqa: PLC0415
 
-            _complain(traceback.format_exc())
-            _complain("This is a bug in harness, not in your task or patch: please report the lines above.")
+            complain(traceback.format_exc())
+            complain("This is a bug in harness, not in your task or patch: please report the lines above.")
             raise typer.Exit(4) from error
 
 
@@ -58,46 +67,6 @@ app = typer.Typer(
     epilog="Exit codes: 0 done, 1 a --require unmet, 2 usage or a bad task file, 3 budget gone with nothing judged, "
     "4 infrastructure, 130 interrupted.",
 )
-
-Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="The folder that holds the runs.")]
-Worktrees = Annotated[Path, typer.Option(metavar="DIR", help="The folder for checkouts while the run lasts.")]
-Seed = Annotated[int | None, typer.Option(help="Makes the inputs and the order of measurements repeatable.")]
-Require = Annotated[
-    float | None, typer.Option(min=0.0, metavar="X", help="Exit 1 unless it is faster by at least X (1.1 is 10 %).")
-]
-RequireAny = Annotated[
-    float | None,
-    typer.Option(min=0.0, metavar="X", help="Exit 1 unless some attempt is faster by at least X (1.1 is 10 %)."),
-]
-MaxUsd = Annotated[
-    float | None, typer.Option("--max-usd", min=0.0, metavar="USD", help="What all attempts may cost together.")
-]
-MaxTokens = Annotated[
-    int | None, typer.Option("--max-tokens", min=0, metavar="N", help="Tokens of all attempts together, in and out.")
-]
-TimeLimit = Annotated[
-    float | None,
-    typer.Option("--time-limit", min=0.0, metavar="SECONDS", help="Start no more then; judge what is under way."),
-]
-SandboxKind = Annotated[
-    # The names of `harness.sandbox.Wanted`, which is too much to import for a help text.
-    Literal["auto", "bubblewrap", "landlock", "namespaces", "landlock-only", "none"],
-    typer.Option("--sandbox", help="What confines the target's side; none only by name, and recorded in the verdict."),
-]
-BaseUrl = Annotated[str | None, typer.Option("--base-url", metavar="URL", help="An OpenAI-compatible endpoint.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout, for programs.")]
-
-
-def _complain(text: str) -> None:
-    from harness.text import printable  # noqa: PLC0415 - brings in pydantic
-
-    typer.echo(printable(text, multiline=True), err=True)
-
-
-def _print_json(document: object) -> None:
-    from harness.journal import strict_json  # noqa: PLC0415 - brings in pydantic
-
-    typer.echo(strict_json(document, indent=2))
 
 
 def _version(asked: bool) -> None:
@@ -262,10 +231,10 @@ def _end_of_run(outcome: RunOutcome, require: float | None, *, json: bool) -> No
 
     print_summary(outcome.verdicts, outcome.run_folder, error=json)
     if outcome.budget is not None:
-        _complain(f"{outcome.budget} `harness resume {outcome.run_folder.name}` with a higher limit goes on.")
+        complain(f"{outcome.budget} `harness resume {outcome.run_folder.name}` with a higher limit goes on.")
     code = outcome.exit_code
     if code == 0 and require is not None and not _meets(outcome.judged, require):
-        _complain(f"--require {require:g} is not met: no attempt is faster with an interval that starts there.")
+        complain(f"--require {require:g} is not met: no attempt is faster with an interval that starts there.")
         code = 1
     raise typer.Exit(code)
 
@@ -301,126 +270,13 @@ def verify(
         typer.echo(strict_json(outcome.verdicts[0].model_dump()))
     code = outcome.exit_code
     if code == 0 and require is not None and not _meets(outcome.verdicts, require):
-        _complain(f"--require {require:g} is not met: the patch is not faster with an interval that starts there.")
+        complain(f"--require {require:g} is not met: the patch is not faster with an interval that starts there.")
         code = 1
     raise typer.Exit(code)
 
 
-@app.command(rich_help_panel=CODE_FASTER)
-def check(
-    task: Annotated[str, typer.Argument(help="A task file, or the name of a bundled task.")],
-    worktrees: Worktrees = Path("worktrees"),
-    sandbox: SandboxKind = "auto",
-    seed: Seed = None,
-    json: Json = False,
-) -> None:
-    """Admit or refuse a task: does its base build and pass, can its tests fail, does cheating get nothing?
-
-    Exits 0 when the task is admitted, 2 when it is refused.
-    """
-    from harness.check import check_task  # noqa: PLC0415
-    from harness.check_display import report_table, watching_checks  # noqa: PLC0415
-    from harness.journal import strict_json  # noqa: PLC0415
-
-    report = check_task(task, worktrees, seed, watching_checks(), sandbox=sandbox)
-    if json:
-        typer.echo(strict_json(report.model_dump()))
-    else:
-        print_parts(report_table(report))
-    raise typer.Exit(0 if report.admitted else 2)
-
-
-@app.command(rich_help_panel=CODE_FASTER)
-def calibrate(
-    task: Annotated[str | None, typer.Argument(help="Whose base is timed; a small built-in bench by default.")] = None,
-    trials: Annotated[
-        int, typer.Option(min=1, help="A/A trials; those with an injected change get as many together.")
-    ] = 200,
-    seconds: Annotated[float | None, typer.Option(min=1, metavar="S", help="Stop by then; keep what is done.")] = None,
-    out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Write the report there as well.")] = None,
-    device: Annotated[str, typer.Option(help="Of the built-in bench: auto, cpu or cuda.")] = "auto",
-    mode: Annotated[str, typer.Option(help="Of the built-in bench: latency, throughput or device.")] = "latency",
-    resume: Annotated[bool, typer.Option("--continue", help="Add to the calibration kept here until it is whole.")] = (
-        False
-    ),
-    json: Json = False,
-) -> None:
-    """Find out how far this machine's timing can be trusted: false positives, noise floor, power."""
-    from harness.calibrate import CalibrateOptions, calibrate, progress_line  # noqa: PLC0415
-    from harness.calibration.report import rendered  # noqa: PLC0415
-
-    options = CalibrateOptions.checked(
-        task=task, trials=trials, seconds=seconds, out=out, device=device, mode=mode, resume=resume
-    )
-    outcome = calibrate(options, lambda done, planned, trial: _complain(progress_line(done, planned, trial)))
-    if json:
-        document = outcome.calibration.model_dump(exclude={"trials"})
-        where = {"file": str(outcome.file), "replaced": outcome.replaced, "interrupted": outcome.interrupted}
-        _print_json({**document, **where})
-    else:
-        print_parts(rendered(outcome.calibration))
-        typer.echo(f"kept: {outcome.file}" if outcome.replaced else f"an earlier one, longer, stands: {outcome.file}")
-    raise typer.Exit(INTERRUPTED if outcome.interrupted else 0)
-
-
-@app.command(rich_help_panel=LOOK)
-def models(base_url: BaseUrl = None, json: Json = False) -> None:
-    """List the models an endpoint offers, with their prices and how much they read where that is known."""
-    from harness.models import list_endpoint  # noqa: PLC0415
-
-    listing = list_endpoint(base_url)
-    if json:
-        _print_json(listing.as_json())
-    else:
-        print_parts(listing.render())
-
-
-@app.command("list", rich_help_panel=LOOK)
-def list_runs(out: Out = Path("runs"), json: Json = False) -> None:
-    """List the runs: task, agent, when, attempts, best, status."""
-    from harness.show import load_run_line, run_table  # noqa: PLC0415
-    from harness.store import find_runs  # noqa: PLC0415
-
-    lines = [load_run_line(folder) for folder in find_runs(out)]
-    if json:
-        _print_json({"runs": [line.as_json() for line in lines]})
-    elif lines:
-        print_parts(run_table(lines))
-    else:
-        typer.echo(f"No runs in {out} yet. Start one with: harness run moe_align")
-
-
-@app.command(rich_help_panel=LOOK)
-def show(
-    attempt: Annotated[
-        str, typer.Argument(metavar="RUN/ATTEMPT", help="RUN alone will do if it has one attempt.")
-    ] = "latest",
-    diff: Annotated[bool, typer.Option("--diff", help="Show the patch as well.")] = False,
-    session: Annotated[bool, typer.Option("--session", help="Show what was said and done, and a timeline.")] = False,
-    out: Out = Path("runs"),
-    json: Json = False,
-) -> None:
-    """Show an attempt: verdict, cause, workloads, patch, cost and files."""
-    from harness.show import load_shown  # noqa: PLC0415
-    from harness.store import find_attempt  # noqa: PLC0415
-
-    shown = load_shown(find_attempt(out, attempt))
-    conversation = None
-    if session:
-        from harness.session_view import load_session  # noqa: PLC0415
-
-        conversation = load_session(shown.folder)
-    if json:
-        more = {"session": conversation.as_json()} if conversation else {}
-        _print_json({**shown.as_json(diff=diff), **more})
-    else:
-        print_parts(*([conversation.render()] if conversation else []), shown.render(diff=diff))
-
-
-cli_look.add_verbs(app)
-add_verbs(app)
-cli_house.add_verbs(app)
-cli_sessions.add_verbs(app)
+for room in (cli_trust, cli_look, cli_tools, cli_house, cli_sessions):
+    room.add_verbs(app)
 
 
 def main() -> None:

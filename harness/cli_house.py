@@ -7,12 +7,10 @@ from typing import Annotated
 
 import typer
 
-HOUSE = "Look after the machine"
-LOOK = "Look at results"
+from harness.cli_options import LOOK, Json, Out, Worktrees
+from harness.printing import complain, print_json
 
-Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="The folder that holds the runs.")]
-Worktrees = Annotated[Path, typer.Option(metavar="DIR", help="The folder for checkouts while a run lasts.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout, for programs.")]
+HOUSE = "Look after the machine"
 
 
 def add_verbs(app: typer.Typer) -> None:
@@ -35,7 +33,6 @@ def clean(
     """Show what killed and old runs have left behind, and with --yes remove it. What is in use stays."""
     from harness.housekeeping import clean as remove  # noqa: PLC0415
     from harness.housekeeping import look, parse_age  # noqa: PLC0415 - what a help text needs is imported above
-    from harness.journal import strict_json  # noqa: PLC0415
     from harness.show import shown_path  # noqa: PLC0415
     from harness.text import bytes_text, printable  # noqa: PLC0415
 
@@ -49,7 +46,7 @@ def clean(
             "in_use": found.in_use,
             "problems": problems,
         }
-        typer.echo(strict_json(document, indent=2))
+        print_json(document)
     else:
         for leftover in found.leftovers:
             size = bytes_text(leftover.bytes)
@@ -58,7 +55,7 @@ def clean(
             typer.echo(printable(f"   in use  {shown_path(Path(path))}"))
         typer.echo(_summary(len(found.leftovers), bytes_text(found.bytes), removed=yes))
     for problem in problems:
-        typer.echo(printable(problem), err=True)
+        complain(printable(problem))
     raise typer.Exit(4 if problems else 0)
 
 
@@ -82,7 +79,6 @@ def doctor(
     Exits 4 when something that every run needs does not work.
     """
     from harness.doctor import Where, examine  # noqa: PLC0415 - as above
-    from harness.journal import strict_json  # noqa: PLC0415
     from harness.text import printable  # noqa: PLC0415
 
     checks = []
@@ -93,7 +89,7 @@ def doctor(
             if check.remedy and check.state != "ok":
                 typer.echo(printable(f"{'':8} -> {check.remedy}"))
     if json:
-        typer.echo(strict_json({"checks": [check.model_dump() for check in checks]}, indent=2))
+        print_json({"checks": [check.model_dump() for check in checks]})
     raise typer.Exit(4 if any(check.state == "problem" for check in checks) else 0)
 
 
@@ -108,14 +104,12 @@ def publish(
     Publishing a run again brings its verdicts up to date and adds none twice.
     """
     from harness.board.publish import publish as put  # noqa: PLC0415 - as above
-    from harness.journal import strict_json  # noqa: PLC0415
     from harness.store import find_run, find_runs  # noqa: PLC0415
-    from harness.text import printable  # noqa: PLC0415
 
     done = put([find_run(out, name) for name in runs] if runs else find_runs(out), to)
     if json:
-        typer.echo(strict_json({"verdicts": done.verdicts, "new": done.new, "left_out": done.problems}, indent=2))
+        print_json({"verdicts": done.verdicts, "new": done.new, "left_out": done.problems})
     else:
         typer.echo(f"{done.verdicts} verdicts are on the board, {done.new} of them new.")
     for problem in done.problems:
-        typer.echo(f"left out: {printable(problem, multiline=True)}", err=True)
+        complain(f"left out: {problem}")

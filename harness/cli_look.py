@@ -1,4 +1,4 @@
-"""The verbs that look at results: boards, reports, pages, and a run as it goes."""
+"""The verbs that look at results: runs, attempts, boards, reports, pages, and a run as it goes."""
 
 from __future__ import annotations
 
@@ -8,10 +8,8 @@ from typing import Annotated
 
 import typer
 
-LOOK = "Look at results"
-
-Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="The folder that holds the runs.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout, for programs.")]
+from harness.cli_options import LOOK, BaseUrl, Json, Out
+from harness.printing import complain, print_json, print_parts
 
 
 class Format(StrEnum):
@@ -34,8 +32,61 @@ class By(StrEnum):
 
 def add_verbs(app: typer.Typer) -> None:
     """Add them to the command line."""
-    for verb in (watch, leaderboard, report, view):
+    app.command(rich_help_panel=LOOK)(models)
+    app.command("list", rich_help_panel=LOOK)(list_runs)
+    for verb in (show, watch, leaderboard, report, view):
         app.command(rich_help_panel=LOOK)(verb)
+
+
+def models(base_url: BaseUrl = None, json: Json = False) -> None:
+    """List the models an endpoint offers, with their prices and how much they read where that is known."""
+    from harness.models import list_endpoint  # noqa: PLC0415
+
+    listing = list_endpoint(base_url)
+    if json:
+        print_json(listing.as_json())
+    else:
+        print_parts(listing.render())
+
+
+def list_runs(out: Out = Path("runs"), json: Json = False) -> None:
+    """List the runs: task, agent, when, attempts, best, status."""
+    from harness.show import load_run_line, run_table  # noqa: PLC0415
+    from harness.store import find_runs  # noqa: PLC0415
+
+    lines = [load_run_line(folder) for folder in find_runs(out)]
+    if json:
+        print_json({"runs": [line.as_json() for line in lines]})
+    elif lines:
+        print_parts(run_table(lines))
+    else:
+        typer.echo(f"No runs in {out} yet. Start one with: harness run moe_align")
+
+
+def show(
+    attempt: Annotated[
+        str, typer.Argument(metavar="RUN/ATTEMPT", help="RUN alone will do if it has one attempt.")
+    ] = "latest",
+    diff: Annotated[bool, typer.Option("--diff", help="Show the patch as well.")] = False,
+    session: Annotated[bool, typer.Option("--session", help="Show what was said and done, and a timeline.")] = False,
+    out: Out = Path("runs"),
+    json: Json = False,
+) -> None:
+    """Show an attempt: verdict, cause, workloads, patch, cost and files."""
+    from harness.show import load_shown  # noqa: PLC0415
+    from harness.store import find_attempt  # noqa: PLC0415
+
+    shown = load_shown(find_attempt(out, attempt))
+    conversation = None
+    if session:
+        from harness.session_view import load_session  # noqa: PLC0415
+
+        conversation = load_session(shown.folder)
+    if json:
+        more = {"session": conversation.as_json()} if conversation else {}
+        print_json({**shown.as_json(diff=diff), **more})
+    else:
+        print_parts(*([conversation.render()] if conversation else []), shown.render(diff=diff))
 
 
 def watch(
@@ -66,12 +117,9 @@ def leaderboard(
 ) -> None:
     """Rank agents and models over runs, one board for each task and device."""
     from harness import leaderboard_forms as forms  # noqa: PLC0415
-    from harness.journal import strict_json  # noqa: PLC0415
     from harness.leaderboard import By as Rows  # noqa: PLC0415
     from harness.leaderboard import leaderboard as rank  # noqa: PLC0415
-    from harness.printing import print_parts  # noqa: PLC0415
     from harness.store import find_run, find_runs, read_verdicts  # noqa: PLC0415
-    from harness.text import printable  # noqa: PLC0415
 
     if board is not None:
         from harness.board.publish import read_board  # noqa: PLC0415
@@ -82,12 +130,12 @@ def leaderboard(
         folders = [find_run(out, name) for name in runs] if runs else find_runs(out)
         verdicts, problems = read_verdicts({folder.name: folder for folder in folders}.values())
     for problem in problems:
-        typer.echo(f"left out: {printable(problem, multiline=True)}", err=True)
+        complain(f"left out: {problem}")
     wanted = [verdict for verdict in verdicts if task in (None, verdict.task)]
     rows: dict[By, Rows] = {By.both: "agent and model", By.agent: "agent", By.model: "model"}
     boards = rank(wanted, by=rows[by], mix=mix_devices)
     if json or form is Format.json:
-        typer.echo(strict_json({"boards": forms.boards_json(boards), "left_out": problems}, indent=2))
+        print_json({"boards": forms.boards_json(boards), "left_out": problems})
     elif form is Format.markdown:
         typer.echo(forms.boards_markdown(boards), nl=False)
     elif form is Format.csv:

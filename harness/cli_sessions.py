@@ -7,20 +7,10 @@ from typing import Annotated, Literal
 
 import typer
 
-from harness.printing import print_parts
+from harness.cli_options import LOOK, Json, Out, SandboxKind, Seed, Worktrees
+from harness.printing import print_json, print_parts
 
 RECORDED = "Recorded sessions"
-LOOK = "Look at results"
-
-Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="The folder that holds the runs.")]
-Worktrees = Annotated[Path, typer.Option(metavar="DIR", help="The folder for checkouts while the run lasts.")]
-Seed = Annotated[int | None, typer.Option(help="Makes the inputs and the order of measurements repeatable.")]
-SandboxKind = Annotated[
-    # The names of `harness.sandbox.Wanted`, which is too much to import for a help text.
-    Literal["auto", "bubblewrap", "landlock", "namespaces", "landlock-only", "none"],
-    typer.Option("--sandbox", help="What confines the target's side; none only by name, and recorded in the verdict."),
-]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout, for programs.")]
 
 
 def add_verbs(app: typer.Typer) -> None:
@@ -43,11 +33,10 @@ def import_(
 ) -> None:
     """Bring in a session recorded elsewhere: shown like an attempt, its patch kept, nothing judged."""
     from harness.import_session import import_session  # noqa: PLC0415
-    from harness.journal import strict_json  # noqa: PLC0415
 
     imported = import_session(transcript, task, out)
     if json:
-        typer.echo(strict_json(imported.as_json(), indent=2))
+        print_json(imported.as_json())
     else:
         print_parts(imported.render())
 
@@ -122,13 +111,12 @@ def compare(
     from harness.compare import compare_attempts  # noqa: PLC0415
     from harness.compare_display import attempts_compared, runs_compared  # noqa: PLC0415
     from harness.compare_runs import compare_runs, two_runs  # noqa: PLC0415
-    from harness.journal import strict_json  # noqa: PLC0415
     from harness.store import find_attempt  # noqa: PLC0415
 
     folders = two_runs(out, first, second)
     if folders:
         runs = compare_runs(*folders)
-        typer.echo(strict_json(runs.model_dump(), indent=2)) if json else print_parts(runs_compared(runs))
+        print_json(runs.model_dump()) if json else print_parts(runs_compared(runs))
         return
     attempts = compare_attempts(find_attempt(out, first), find_attempt(out, second))
-    typer.echo(strict_json(attempts.model_dump(), indent=2)) if json else print_parts(attempts_compared(attempts))
+    print_json(attempts.model_dump()) if json else print_parts(attempts_compared(attempts))

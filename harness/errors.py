@@ -13,6 +13,8 @@ Status = Literal[
     "faster", "same", "slower", "incorrect", "build_failed", "rejected", "no_patch", "agent_failed", "infra_failed"
 ]
 Blame = Literal["patch", "agent", "endpoint", "harness", "task", "user"]
+# The exit code of what was told to end: 128 + SIGINT, as shells have it.
+INTERRUPTED = 130
 
 
 class HarnessError(Exception):
@@ -63,7 +65,7 @@ class InfrastructureError(HarnessError):
 class Interrupted(HarnessError):
     """The user pressed Ctrl-C, or the process was asked to end."""
 
-    exit_code = 130
+    exit_code = INTERRUPTED
 
 
 class AttemptEnded(Exception):

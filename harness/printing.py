@@ -1,8 +1,10 @@
-"""Printing to standard output, as wide as it is."""
+"""Printing: results to standard output, as wide as it is, and what is to be told beside them to standard error."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+
+import typer
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -18,3 +20,17 @@ def print_parts(*parts: RenderableType) -> None:
         console = Console(highlight=False, width=200)
     for part in parts:
         console.print(part)
+
+
+def print_json(document: object) -> None:
+    """Print what a program asked for."""
+    from harness.journal import strict_json  # noqa: PLC0415 - brings in pydantic
+
+    typer.echo(strict_json(document, indent=2))
+
+
+def complain(text: str) -> None:
+    """Tell something on standard error, whatever characters it holds."""
+    from harness.text import printable  # noqa: PLC0415 - brings in pydantic
+
+    typer.echo(printable(text, multiline=True), err=True)
