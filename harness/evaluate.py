@@ -11,12 +11,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from harness.admission import RANDOM_CASES, Base, explain, job_for
+from harness.admission import RANDOM_CASES, Base, job_for
 from harness.artefacts import refuse_unseen_files, require_in_effect
 from harness.build import build
 from harness.built_tree import BuiltTree
+from harness.conclusions import conclude, ending, with_workload
 from harness.correctness import require_all, run_tests
-from harness.errors import AttemptEnded, Incorrect, InfraFailed, InfrastructureError, Rejected, Status
+from harness.errors import AttemptEnded, Incorrect, InfraFailed, InfrastructureError, Status
 from harness.events import Phase
 from harness.journal import strict_json
 from harness.patch import Patch, apply, hold_against_policy, take_diff
@@ -25,7 +26,7 @@ from harness.public_api import require_unbroken_api
 from harness.store import AttemptFolder, write_atomic
 from harness.task import LoadedTask
 from harness.timing.client import check_outputs, measure
-from harness.timing.measurement import MeasureJob, Measurement, Progress, Protocol, Refusal, WrongOutput
+from harness.timing.measurement import Measurement, Progress, Protocol
 from harness.trusted import TrustedFiles
 from harness.verdict import Finding, Interval, PatchStats, TimingEvidence, WorkloadResult
 from harness.worktree import remove_folder
@@ -46,6 +47,25 @@ class Judgement:
     speedup: Interval | None = None
     workloads: list[WorkloadResult] | None = None
     timing: TimingEvidence | None = None
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A patched tree that is built and correct: all that is left to do is to time it.
+
+    Attributes:
+        patch: what really changed in it.
+        checkout: where it is.
+        scratch: a private folder beside it.
+        built: what it held when it was built.
+        trusted: the task's own files as they were then.
+    """
+
+    patch: Patch
+    checkout: Path
+    scratch: Path
+    built: BuiltTree
+    trusted: TrustedFiles
 
 
 @dataclass(frozen=True)
@@ -91,6 +111,42 @@ class Judge:
         on_phase: OnPhase,
         on_progress: OnProgress,
     ) -> None:
+        candidate = self.prepare(patch_file, folder, space, judgement, on_phase)
+        patch, checkout, scratch = candidate.patch, candidate.checkout, candidate.scratch
+
+        on_phase("timing")
+        selection = self._measure(patch, checkout, scratch, "timing", on_progress)
+        candidate.built.require_unchanged()
+        min_effect = self.min_effect
+        confirmation: Measurement | None = None
+        if selection.speedup.low > 1 + min_effect:
+            # The best of many looks lucky more often than not: a win counts only if it comes back.
+            on_phase("confirmation")
+            confirmation = self._measure(patch, checkout, scratch, "confirmation", on_progress)
+            candidate.built.require_unchanged()
+        candidate.trusted.require_unchanged()
+        published = confirmation or selection
+        judgement.speedup, judgement.workloads = published.speedup, published.workloads
+        judgement.timing = TimingEvidence(
+            selection=selection.speedup,
+            confirmation=None if confirmation is None else confirmation.speedup,
+            sessions=selection.sessions + (confirmation.sessions if confirmation else 0),
+            min_effect=min_effect,
+            noise=self.base.noise,
+            flags=published.flags,
+            worker_sandbox=published.worker_sandbox,
+        )
+        self._keep_samples(folder, selection, confirmation)
+        judgement.status, judgement.cause, judgement.message = conclude(published, min_effect, confirmed=confirmation)
+
+    def prepare(
+        self, patch_file: Path, folder: AttemptFolder, space: Path, judgement: Judgement, on_phase: OnPhase
+    ) -> Candidate:
+        """All of judging but the clock: the patch applied whole below `space`, built, tested and checked.
+
+        Raises:
+            AttemptEnded: it does not apply, is not allowed, does not build or is wrong; `judgement` has what was known.
+        """
         task = self.loaded.task
         checkout = space / "checkout"
         scratch = space / "scratch"
@@ -121,44 +177,20 @@ class Judge:
             checkout,
             scratch / "oracle",
             device=self.base.device,
-            seed=self._seed(patch, "oracle"),
+            seed=self.seed_for(patch, "oracle"),
             held_out=True,
             protocol=self.protocol,
         )
         try:
             require_all(self.base.expected, report)
         except Incorrect as failure:
-            raise _with_workload(failure, job) from failure
+            raise with_workload(failure, job) from failure
         built.require_unchanged()
         wrong = check_outputs(job, random_cases=RANDOM_CASES)
         built.require_unchanged()
         if wrong is not None:
-            raise _ending(wrong)
-
-        on_phase("timing")
-        selection = self._measure(patch, checkout, scratch, "timing", on_progress)
-        built.require_unchanged()
-        min_effect = self.min_effect
-        confirmation: Measurement | None = None
-        if selection.speedup.low > 1 + min_effect:
-            # The best of many looks lucky more often than not: a win counts only if it comes back.
-            on_phase("confirmation")
-            confirmation = self._measure(patch, checkout, scratch, "confirmation", on_progress)
-            built.require_unchanged()
-        trusted.require_unchanged()
-        published = confirmation or selection
-        judgement.speedup, judgement.workloads = published.speedup, published.workloads
-        judgement.timing = TimingEvidence(
-            selection=selection.speedup,
-            confirmation=None if confirmation is None else confirmation.speedup,
-            sessions=selection.sessions + (confirmation.sessions if confirmation else 0),
-            min_effect=min_effect,
-            noise=self.base.noise,
-            flags=published.flags,
-            worker_sandbox=published.worker_sandbox,
-        )
-        self._keep_samples(folder, selection, confirmation)
-        judgement.status, judgement.cause, judgement.message = conclude(published, min_effect, confirmed=confirmation)
+            raise ending(wrong)
+        return Candidate(patch, checkout, scratch, built, trusted)
 
     @property
     def min_effect(self) -> float:
@@ -188,16 +220,16 @@ class Judge:
             checkout,
             scratch / phase,
             device=self.base.device,
-            seed=self._seed(patch, phase),
+            seed=self.seed_for(patch, phase),
             held_out=True,
             protocol=protocol,
         )
         result = measure(job, lambda progress: on_progress(phase, progress))
         if not isinstance(result, Measurement):
-            raise _ending(result)
+            raise ending(result)
         return result
 
-    def _seed(self, patch: Patch, purpose: str) -> int:
+    def seed_for(self, patch: Patch, purpose: str) -> int:
         """A seed of its own for every purpose, unknown to whoever does not know the run's."""
         text = f"{self.seed}:{patch.sha256}:{purpose}"
         return int.from_bytes(hashlib.sha256(text.encode()).digest()[:7], "big")
@@ -220,42 +252,3 @@ def stats(patch: Patch, folder: AttemptFolder) -> PatchStats:
         insertions=patch.insertions,
         deletions=patch.deletions,
     )
-
-
-def conclude(
-    published: Measurement, min_effect: float, *, confirmed: Measurement | None
-) -> tuple[Status, str | None, str]:
-    """Status, cause and sentence for a measured patch."""
-    speedup = published.speedup
-    interval = f"{speedup.estimate:.2f}x [{speedup.low:.2f}, {speedup.high:.2f}]"
-    worst = min(published.workloads, key=lambda result: result.speedup.estimate)
-    if confirmed is not None and speedup.low > 1 + min_effect:
-        tail = f"; slowest workload {worst.name} at {worst.speedup.estimate:.2f}x"
-        return "faster", None, f"{interval} as fast as the base, confirmed in fresh processes{tail}."
-    if confirmed is not None:
-        return "same", "not_confirmed", f"A first look said faster; measured once more it is {interval}."
-    if speedup.high < 1 - min_effect:
-        return "slower", None, f"{interval} as fast as the base: slower."
-    return (
-        "same",
-        "within_noise",
-        f"No difference worth a claim: {interval}, and less than {min_effect:.1%} is noise here.",
-    )
-
-
-def _with_workload(failure: Incorrect, job: MeasureJob) -> Incorrect:
-    """A failed test says what is broken in its own words; the bench names a workload and an element, if it can."""
-    if failure.cause != "test_failed":
-        return failure
-    wrong = check_outputs(job, random_cases=0)
-    if not isinstance(wrong, WrongOutput):
-        return failure
-    return Incorrect(failure.cause, f"{failure.message} On the bench, {explain(wrong)}")
-
-
-def _ending(problem: WrongOutput | Refusal) -> AttemptEnded:
-    if isinstance(problem, WrongOutput):
-        return Incorrect("wrong_output", explain(problem))
-    where = f"workload {problem.workload}: " if problem.workload else ""
-    kinds: dict[Status, type[AttemptEnded]] = {"rejected": Rejected, "infra_failed": InfraFailed}
-    return kinds.get(problem.status, Incorrect)(problem.cause, f"{where}{problem.message}")

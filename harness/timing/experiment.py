@@ -164,7 +164,11 @@ class Experiment:
                 most = protocol.looks[-1]
                 self._on_progress(Progress(sessions=sessions, most_sessions=most, speedup=estimate.as_ratio()))
                 stopped = why_stop(
-                    estimate.as_ratio(), sessions=sessions, looks=protocol.looks, min_effect=protocol.min_effect
+                    estimate.as_ratio(),
+                    sessions=sessions,
+                    looks=protocol.looks,
+                    min_effect=protocol.min_effect,
+                    question=protocol.question,
                 )
                 if sessions in protocol.looks:
                     refusal = self._audit()

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from harness.errors import Status
 from harness.timing.gpu_records import GpuEvidence, NotCaptured
+from harness.timing.sequential import Question
 from harness.verdict import Device, Interval, Record, WorkloadResult
 
 
@@ -34,6 +35,7 @@ class Protocol(Record):
         most_calls: calls in one sample at most: every call needs inputs of its own.
         warmup_calls: calls of each workload in a fresh worker before anything is timed.
         min_effect: smallest effect worth a claim, as a fraction; stops the search early on both sides.
+        question: whether a win is looked for, or a loss is to be shut out; see `harness.timing.sequential.why_stop`.
         sessions_per_server: sessions forked from one fork server before it is started anew. Sessions of one server
             share its memory layout and its luck: in A/A runs of a 2 ms pure Python operation with 8 a server, the
             variance of the servers' means was 1.5 to 3.5 times that of independent sessions. With 1 the interval
@@ -50,6 +52,7 @@ class Protocol(Record):
     most_calls: int = Field(default=64, ge=1)
     warmup_calls: int = Field(default=2, ge=1)
     min_effect: float = Field(default=0.02, ge=0, lt=1)
+    question: Question = "faster"
     sessions_per_server: int = Field(default=1, ge=1)
     patience_seconds: float = Field(default=60.0, gt=0)
 

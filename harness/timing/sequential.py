@@ -14,19 +14,25 @@ from typing import Literal
 from harness.verdict import Interval
 
 Stopped = Literal["decided", "futile", "exhausted"]
+Question = Literal["faster", "not_slower"]
 
 
-def why_stop(speedup: Interval, *, sessions: int, looks: list[int], min_effect: float) -> Stopped | None:
+def why_stop(
+    speedup: Interval, *, sessions: int, looks: list[int], min_effect: float, question: Question = "faster"
+) -> Stopped | None:
     """Whether the measurement is over after `sessions` sessions, of which `speedup` is the interval.
 
-    `decided`: the interval lies wholly above 1 + min_effect or wholly below 1 - min_effect. `futile`: it lies
-    wholly below 1 + min_effect, so no win worth a claim can be in it. `exhausted`: this was the last look.
-    Between looks the answer is always None.
+    What is asked decides when there is no more to find out. `faster`: `decided` says that the interval lies wholly
+    above 1 + min_effect or wholly below 1 - min_effect; `futile`, that it lies wholly below 1 + min_effect, so no win
+    worth a claim can be in it. `not_slower`: `decided` says that the interval lies wholly on one side of
+    1 - min_effect, so that a loss worth a claim is shown or shut out. `exhausted`: this was the last look. Between
+    looks the answer is always None.
     """
     if sessions not in looks:
         return None
-    if speedup.low > 1 + min_effect or speedup.high < 1 - min_effect:
+    upper = 1 + min_effect if question == "faster" else 1 - min_effect
+    if speedup.low > upper or speedup.high < 1 - min_effect:
         return "decided"
-    if speedup.high < 1 + min_effect:
+    if question == "faster" and speedup.high < 1 + min_effect:
         return "futile"
     return "exhausted" if sessions == looks[-1] else None

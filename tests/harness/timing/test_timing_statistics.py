@@ -126,3 +126,18 @@ def _interval(low: float, high: float) -> Interval:
 def test_when_to_stop(low: float, high: float, sessions: int, expected: str | None) -> None:
     found = why_stop(_interval(low, high), sessions=sessions, looks=[8, 16, 24], min_effect=0.02)
     assert found == expected
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "sessions", "expected"),
+    [
+        (0.985, 1.30, 8, "decided"),
+        (0.90, 0.97, 8, "decided"),
+        (0.97, 1.01, 8, None),
+        (0.97, 1.01, 24, "exhausted"),
+        (3.00, 3.10, 9, None),
+    ],
+)
+def test_when_to_stop_looking_for_a_loss(low: float, high: float, sessions: int, expected: str | None) -> None:
+    found = why_stop(_interval(low, high), sessions=sessions, looks=[8, 16, 24], min_effect=0.02, question="not_slower")
+    assert found == expected

@@ -1,0 +1,48 @@
+"""What judging says in the end: a measured patch's status and sentence, and what a wrong or untimeable one ends in."""
+
+from __future__ import annotations
+
+from harness.admission import explain
+from harness.errors import AttemptEnded, Incorrect, InfraFailed, Rejected, Status
+from harness.timing.client import check_outputs
+from harness.timing.measurement import MeasureJob, Measurement, Refusal, WrongOutput
+
+
+def conclude(
+    published: Measurement, min_effect: float, *, confirmed: Measurement | None
+) -> tuple[Status, str | None, str]:
+    """Status, cause and sentence for a measured patch."""
+    speedup = published.speedup
+    interval = f"{speedup.estimate:.2f}x [{speedup.low:.2f}, {speedup.high:.2f}]"
+    worst = min(published.workloads, key=lambda result: result.speedup.estimate)
+    if confirmed is not None and speedup.low > 1 + min_effect:
+        tail = f"; slowest workload {worst.name} at {worst.speedup.estimate:.2f}x"
+        return "faster", None, f"{interval} as fast as the base, confirmed in fresh processes{tail}."
+    if confirmed is not None:
+        return "same", "not_confirmed", f"A first look said faster; measured once more it is {interval}."
+    if speedup.high < 1 - min_effect:
+        return "slower", None, f"{interval} as fast as the base: slower."
+    return (
+        "same",
+        "within_noise",
+        f"No difference worth a claim: {interval}, and less than {min_effect:.1%} is noise here.",
+    )
+
+
+def with_workload(failure: Incorrect, job: MeasureJob) -> Incorrect:
+    """A failed test says what is broken in its own words; the bench names a workload and an element, if it can."""
+    if failure.cause != "test_failed":
+        return failure
+    wrong = check_outputs(job, random_cases=0)
+    if not isinstance(wrong, WrongOutput):
+        return failure
+    return Incorrect(failure.cause, f"{failure.message} On the bench, {explain(wrong)}")
+
+
+def ending(problem: WrongOutput | Refusal) -> AttemptEnded:
+    """How an attempt ends whose patched tree gives a wrong output, or cannot be timed."""
+    if isinstance(problem, WrongOutput):
+        return Incorrect("wrong_output", explain(problem))
+    where = f"workload {problem.workload}: " if problem.workload else ""
+    kinds: dict[Status, type[AttemptEnded]] = {"rejected": Rejected, "infra_failed": InfraFailed}
+    return kinds.get(problem.status, Incorrect)(problem.cause, f"{where}{problem.message}")
