@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 from pydantic import Field
@@ -61,28 +62,45 @@ class AttemptComparison(Record):
     workloads: list[WorkloadComparison] = Field(default_factory=list)
 
 
+@dataclass(frozen=True)
+class Measured:
+    """A verdict, and the pairs of the measurement that it published; no pairs where they cannot be read."""
+
+    verdict: Verdict
+    samples: Sequence[Sample]
+
+
 def compare_attempts(first: AttemptFolder, second: AttemptFolder) -> AttemptComparison:
     """Compare two judged attempts.
 
     Raises:
         UsageError: one has no verdict, or they worked on different tasks.
     """
-    one, two = _verdict(first), _verdict(second)
+    return compare_measured(*(Measured(_verdict(folder), _samples(folder)) for folder in (first, second)))
+
+
+def compare_measured(first: Measured, second: Measured) -> AttemptComparison:
+    """Compare two judged attempts that were read already.
+
+    Raises:
+        UsageError: they worked on different tasks.
+    """
+    one, two = first.verdict, second.verdict
     if one.task != two.task:
         raise UsageError(
             f"{_name(one)} worked on {one.task} and {_name(two)} on {two.task}: there is nothing to compare."
         )
     reason = _why_not(one, two)
-    samples = [_samples(folder) for folder in (first, second)]
-    if reason is None and not all(samples):
-        missing = first if not samples[0] else second
-        reason = f"The raw samples of {missing.run.name}/{missing.name} cannot be read."
-    if reason is None:
-        shared = {each.workload for each in samples[0]} & {each.workload for each in samples[1]}
-        reason = None if shared else "They were timed on no workload in common."
+    if reason is None and not (first.samples and second.samples):
+        missing = one if not first.samples else two
+        reason = f"The raw samples of {_name(missing)} cannot be read."
+    shared = {each.workload for each in first.samples} & {each.workload for each in second.samples}
+    if reason is None and not shared:
+        reason = "They were timed on no workload in common."
     if reason is not None:
         return AttemptComparison(first=one, second=two, conclusion="not_tested", sentence=reason)
-    return _tested(one, two, *([each for each in taken if each.workload in shared] for taken in samples))
+    kept = ([each for each in side.samples if each.workload in shared] for side in (first, second))
+    return _tested(one, two, *kept)
 
 
 def _tested(one: Verdict, two: Verdict, first: Sequence[Sample], second: Sequence[Sample]) -> AttemptComparison:

@@ -23,7 +23,7 @@ def attempts_compared(found: AttemptComparison) -> Group:
     from rich.console import Group  # noqa: PLC0415 - rich is slow to import
 
     facts = _table("", _title(found.first), _title(found.second))
-    for name, of in _ATTEMPT_ROWS.items():
+    for name, of in ATTEMPT_ROWS.items():
         facts.add_row(name, safe(of(found.first)), safe(of(found.second)))
     parts = [facts]
     if found.workloads:
@@ -37,13 +37,18 @@ def attempts_compared(found: AttemptComparison) -> Group:
                 safe(interval_text(each.ratio), style),
             )
         parts.append(workloads)
-    notes = []
-    if found.sessions:
-        notes.append(
-            f"Tested on {found.sessions[0]} and {found.sessions[1]} sessions; the intervals of B over A hold together, "
-            "over all workloads, at 95 %."
-        )
-    return Group(*parts, safe(found.sentence, _STYLES[found.conclusion]), *map(safe, notes))
+    notes = [safe(note) for note in (tested_text(found),) if note]
+    return Group(*parts, safe(found.sentence, _STYLES[found.conclusion]), *notes)
+
+
+def tested_text(found: AttemptComparison) -> str:
+    """What the test rests on, in a sentence; empty where nothing was tested."""
+    if found.sessions is None:
+        return ""
+    return (
+        f"Tested on {found.sessions[0]} and {found.sessions[1]} sessions; the intervals of B over A hold together, "
+        "over all workloads, at 95 %."
+    )
 
 
 def runs_compared(found: RunComparison) -> Group:
@@ -51,14 +56,19 @@ def runs_compared(found: RunComparison) -> Group:
     from rich.console import Group  # noqa: PLC0415 - rich is slow to import
 
     facts = _table("", f"A  {found.first.run}", f"B  {found.second.run}")
-    for name, of in _RUN_ROWS.items():
+    for name, of in RUN_ROWS.items():
         facts.add_row(name, safe(of(found.first)), safe(of(found.second)))
-    lines = [safe(found.sentence, _STYLES[found.conclusion])]
-    if found.rate_difference:
-        rate = found.rate_difference
-        told = "" if rate.low > 0 or rate.high < 0 else ", which may be nothing"
-        lines.append(safe(f"Rate of wins, B less A: {rate.estimate:+.0%} [{rate.low:+.0%}, {rate.high:+.0%}]{told}."))
-    return Group(facts, *lines)
+    notes = [safe(note) for note in (rate_text(found),) if note]
+    return Group(facts, safe(found.sentence, _STYLES[found.conclusion]), *notes)
+
+
+def rate_text(found: RunComparison) -> str:
+    """How the rates of wins differ, in a sentence; empty where one run has none."""
+    rate = found.rate_difference
+    if rate is None:
+        return ""
+    told = "" if rate.low > 0 or rate.high < 0 else ", which may be nothing"
+    return f"Rate of wins, B less A: {rate.estimate:+.0%} [{rate.low:+.0%}, {rate.high:+.0%}]{told}."
 
 
 def _table(*headings: str) -> Table:
@@ -93,7 +103,7 @@ def _mean(side: RunSide) -> str:
     return "-" if side.geometric_mean is None else speedup_text(side.geometric_mean)
 
 
-_ATTEMPT_ROWS: dict[str, Callable[[Verdict], str]] = {
+ATTEMPT_ROWS: dict[str, Callable[[Verdict], str]] = {
     "agent": lambda verdict: " ".join(filter(None, (verdict.agent, verdict.model))),
     "status": lambda verdict: verdict.status.replace("_", " ") + (f" ({verdict.cause})" if verdict.cause else ""),
     "speedup": lambda verdict: interval_text(verdict.speedup) if verdict.speedup else "-",
@@ -101,7 +111,7 @@ _ATTEMPT_ROWS: dict[str, Callable[[Verdict], str]] = {
     "device": lambda verdict: verdict.device.name if verdict.device else "-",
     "cost": lambda verdict: cost_text(verdict.cost),
 }
-_RUN_ROWS: dict[str, Callable[[RunSide], str]] = {
+RUN_ROWS: dict[str, Callable[[RunSide], str]] = {
     "agents": lambda side: side.who,
     "faster": _rate,
     "geo. mean": _mean,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean, variance
 
@@ -55,6 +56,35 @@ class RunComparison(Record):
     rate_difference: Rate | None = None
 
 
+@dataclass(frozen=True)
+class RunVerdicts:
+    """A run's name and all its verdicts."""
+
+    run: str
+    verdicts: Sequence[Verdict]
+
+    @property
+    def judged(self) -> list[Verdict]:
+        """The verdicts on the agents' own attempts.
+
+        Raises:
+            UsageError: there is none.
+        """
+        found = [verdict for verdict in self.verdicts if verdict.was_judged and not verdict.is_control]
+        if not found:
+            raise UsageError(f"No attempt of {self.run} was judged: there is nothing to compare.")
+        return found
+
+
+def means_runs(first: RunVerdicts, second: RunVerdicts) -> bool:
+    """Whether who names these two runs means the runs; two runs of a single attempt each stand for those.
+
+    Raises:
+        UsageError: one has no judged attempt.
+    """
+    return max(len(first.judged), len(second.judged)) > 1
+
+
 def two_runs(out: Path, first: str, second: str) -> tuple[RunFolder, RunFolder] | None:
     """The two runs that a person means; None where two attempts are meant.
 
@@ -66,7 +96,7 @@ def two_runs(out: Path, first: str, second: str) -> tuple[RunFolder, RunFolder] 
     if any("/" in name.rstrip("/") and not (Path(name) / "journal.jsonl").is_file() for name in (first, second)):
         return None
     one, two = find_run(out, first), find_run(out, second)
-    return (one, two) if max(len(_judged(one)), len(_judged(two))) > 1 else None
+    return (one, two) if means_runs(_verdicts(one), _verdicts(two)) else None
 
 
 def compare_runs(first: RunFolder, second: RunFolder) -> RunComparison:
@@ -75,8 +105,17 @@ def compare_runs(first: RunFolder, second: RunFolder) -> RunComparison:
     Raises:
         UsageError: one has no judged attempt, or they worked on different tasks.
     """
-    judged = [_judged(folder) for folder in (first, second)]
-    one, two = (_side(folder, verdicts) for folder, verdicts in zip((first, second), judged, strict=True))
+    return compare_verdicts(_verdicts(first), _verdicts(second))
+
+
+def compare_verdicts(first: RunVerdicts, second: RunVerdicts) -> RunComparison:
+    """Compare two runs that were read already.
+
+    Raises:
+        UsageError: one has no judged attempt, or they worked on different tasks.
+    """
+    judged = [first.judged, second.judged]
+    one, two = _side(first), _side(second)
     if one.task != two.task:
         raise UsageError(f"{one.run} worked on {one.task} and {two.run} on {two.task}: there is nothing to compare.")
     speedups = [[v.counted_speedup for v in verdicts if v.counted_speedup is not None] for verdicts in judged]
@@ -134,19 +173,17 @@ def welch(first: Sequence[float], second: Sequence[float]) -> Interval | None:
     return Interval(estimate=math.exp(centre), low=math.exp(centre - half), high=math.exp(min(centre + half, 700)))
 
 
-def _judged(folder: RunFolder) -> list[Verdict]:
-    verdicts = [v for v in fold(read_events(folder.journal)).verdicts if v.was_judged and not v.is_control]
-    if not verdicts:
-        raise UsageError(f"No attempt of {folder.name} was judged: there is nothing to compare.")
-    return verdicts
+def _verdicts(folder: RunFolder) -> RunVerdicts:
+    return RunVerdicts(folder.name, fold(read_events(folder.journal)).verdicts)
 
 
-def _side(folder: RunFolder, verdicts: Sequence[Verdict]) -> RunSide:
+def _side(run: RunVerdicts) -> RunSide:
+    verdicts = run.judged
     counted = [v.counted_speedup for v in verdicts if v.counted_speedup is not None]
     faster = sum(verdict.status == "faster" for verdict in verdicts)
     prices = [verdict.cost.usd for verdict in verdicts]
     return RunSide(
-        run=folder.name,
+        run=run.run,
         task=verdicts[0].task,
         who=", ".join(dict.fromkeys(" ".join(filter(None, (v.agent, v.model))) for v in verdicts)),
         attempts=len(counted),

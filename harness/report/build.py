@@ -9,11 +9,11 @@ from typing import Any
 from harness import __version__
 from harness.errors import UsageError
 from harness.journal import strict_json
+from harness.report.attempts_chart import attempts_chart
 from harness.report.cards import Card, make_card
 from harness.report.facts import counts, environment, facts, total_cost
 from harness.report.material import AttemptMaterial, RunMaterial
 from harness.report.page import asset, offline_policy, render
-from harness.report.speedup_charts import attempts_chart
 
 MOST_BYTES = 2_900_000  # under the 3 MB that mail and chat let through
 MOST_CARDS = 24  # nobody reads more; each is drawn in a seventh of a second

@@ -6,20 +6,21 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
-from starlette.responses import HTMLResponse, PlainTextResponse, Response, StreamingResponse
+from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from harness.errors import HarnessError
+from harness.errors import HarnessError, UsageError
 from harness.leaderboard import Board, By, leaderboard
 from harness.leaderboard_forms import CURVES_NOTE, NOTE
+from harness.report.attempts_chart import attempts_chart
 from harness.report.board_page import board_views
 from harness.report.build import html_report
 from harness.report.cards import make_card
 from harness.report.facts import counts, environment, facts, total_cost
 from harness.report.material import is_plain
 from harness.report.page import asset, render
-from harness.report.speedup_charts import attempts_chart
 from harness.store import RunFolder
+from harness.view.comparing import compare_address, comparison, refused
 from harness.view.guard import Guard
 from harness.view.live import stream
 
@@ -52,6 +53,7 @@ def make_app(library: Library, hosts: Iterable[str], token: str | None = None) -
     routes = [
         Route("/", pages.runs),
         Route("/leaderboard", pages.leaderboard),
+        Route("/compare", pages.compare),
         Route("/runs/{run}", pages.run),
         Route("/runs/{run}/part", pages.part),
         Route("/runs/{run}/events", pages.events),
@@ -118,6 +120,7 @@ class _Pages:
                 "before": names[place - 1] if place else None,
                 "after": names[place + 1] if place + 1 < len(names) else None,
                 "files": files,
+                "compare": compare_address(f"{run.name}/{name}"),
             }
             return HTMLResponse(render("local_attempt.html.j2", **values))
 
@@ -164,6 +167,25 @@ class _Pages:
             bys=list(_BY),
             asked={"task": task, "agent": agent, "device": device, "by": by if by in _BY else "agent-model"},
         )
+
+    async def compare(self, request: Request) -> Response:
+        """Two attempts or two runs. Ticked boxes come as `with`, and are sent on to the address that keeps them."""
+        asked = request.query_params
+        ticked = asked.getlist("with")
+        if len(ticked) in (1, 2):
+            return RedirectResponse(compare_address(*ticked), status_code=303)
+        first, second = asked.get("a", ""), asked.get("b", "")
+
+        def made() -> Response:
+            try:
+                if ticked:
+                    raise UsageError(f"{len(ticked)} were ticked, and two can be compared: untick the others.")
+                status, values = 200, comparison(self._library, first, second)
+            except UsageError as error:
+                status, values = 404, refused(self._library, first, second, str(error))
+            return HTMLResponse(render("local_compare.html.j2", here="compare", **values), status_code=status)
+
+        return await run_in_threadpool(made)
 
     async def static(self, request: Request) -> Response:
         name = request.path_params["name"]

@@ -81,7 +81,9 @@ def test_the_theme_switch_wins_over_the_systems_wish(opened: Opened, accessible:
 
 @pytest.mark.parametrize("width", [320, 760, 1200])
 def test_nothing_is_wider_than_the_window(opened: Opened, report: str, site: Served, width: int) -> None:
-    for url in (report, f"{site.url}/", f"{site.url}/leaderboard", f"{site.url}/runs/gpu-20261121-000000/attempts/001"):
+    pair = "a=moe_align-20261120-090000/001&b=gpu-20261121-000000/001"
+    paths = ("/", "/leaderboard", "/runs/gpu-20261121-000000/attempts/001", "/compare", f"/compare?{pair}")
+    for url in (report, *(site.url + path for path in paths)):
         page = opened(url, width=width)
         page.evaluate("document.querySelectorAll('details').forEach(each => { each.open = true })")
         assert overflows(page) == [], url
@@ -105,6 +107,19 @@ def test_a_mark_says_what_it_is_when_pointed_at(opened: Opened, report: str) -> 
     page = opened(report)
     page.locator("details.attempt[open] .chart .wide [aria-roledescription=point]").nth(2).hover()
     assert "x [" in page.locator("#tip").inner_text()
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_two_side_by_side_are_accessible(
+    opened: Opened, accessible: Look, runs: Path, site: Served, dark: bool
+) -> None:
+    run = read_run(RunFolder(runs / "moe_align-20261120-090000"))
+    pair = "&".join(f"{side}={run.name}/{each.name}" for side, each in zip("ab", run.ranked, strict=False))
+    page = opened(f"{site.url}/compare?{pair}", dark=dark)
+    accessible(page)
+    assert page.locator(".chart .wide [aria-roledescription=point]").count() >= 8
+    accessible(opened(f"{site.url}/compare?a={run.name}&b={run.name}", dark=dark, width=320))
+    accessible(opened(f"{site.url}/compare?a={run.name}/001", dark=dark))
 
 
 def test_printing_unfolds_and_is_light(opened: Opened, report: str) -> None:
@@ -145,6 +160,17 @@ def test_every_local_page_clicked_through(opened: Opened, accessible: Look, site
     assert page.get_by_role("cell", name="large-2").count() == 0
     accessible(page)
     page.goto(f"{site.url}/runs/moe_align-20261120-090000")
+    page.locator(".attempts input").nth(0).check()
+    page.locator(".attempts input").nth(1).check()
+    page.get_by_role("button", name="Compare the two").click()
+    assert "a=moe_align-20261120-090000%2F" in page.url and "&b=moe_align-20261120-090000%2F" in page.url
+    said = page.locator(".verdict").inner_text()
+    assert page.locator(".diff").count() == 2
+    accessible(page)
+    page.get_by_role("link", name="Swap A and B").click()
+    assert page.locator(".verdict").inner_text().split(" is ")[0] in said
+    page.go_back()
+    page.go_back()
     with page.expect_download() as download:
         page.get_by_role("link", name="Offline report").click()
     assert download.value.suggested_filename == "report.html"
@@ -197,7 +223,9 @@ def test_hostile_text_runs_nothing_and_asks_for_nothing(opened: Opened, tmp_path
     path.write_text(html_report(read_run(folder)))
     assert nasty in opened(path.as_uri()).locator("body").inner_text().replace("\n", " ")
     with served(tmp_path) as site:
-        for place in ("/", "/leaderboard", f"/runs/{folder.name}", f"/runs/{folder.name}/attempts/001"):
+        one = f"{folder.name}/001"
+        pair = f"/compare?a={one}&b={one}", f"/compare?a={one}"
+        for place in ("/", "/leaderboard", f"/runs/{folder.name}", f"/runs/{folder.name}/attempts/001", *pair):
             opened(f"{site.url}{place}").close()
 
 

@@ -17,7 +17,9 @@
       const answer = await fetch(`/runs/${run}/part`);
       if (answer.ok) {
         const held = document.activeElement && part.contains(document.activeElement) && document.activeElement.getAttribute("href");
+        const ticked = new Set([...part.querySelectorAll("input:checked")].map((box) => box.value));
         part.innerHTML = await answer.text();
+        for (const box of part.querySelectorAll("input")) box.checked = ticked.has(box.value);
         if (held) for (const link of part.querySelectorAll("a[href]")) if (link.getAttribute("href") === held) link.focus({ preventScroll: true });
       }
     } finally {

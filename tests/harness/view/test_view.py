@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from records import HOSTILE, story, verdict, write_run
@@ -31,6 +32,8 @@ EVERY_PAGE = (
     f"/runs/{RUN}/attempts/001",
     f"/runs/{RUN}/report.html",
     f"/runs/{RUN}/attempts/001/model_patch.diff",
+    "/compare",
+    f"/compare?a={RUN}/001&b={RUN}",
     "/static/page.css",
     "/static/page.js",
     "/static/live.js",
@@ -133,14 +136,16 @@ def test_with_a_token_nobody_reads_without_it(tmp_path: Path) -> None:
 
 
 def test_hostile_text_is_escaped_on_every_page(tmp_path: Path) -> None:
-    nasty = f"<img src=x onerror=alert(1)>{HOSTILE}"
+    nasty = f"<img src=x onerror=alert(1)>{HOSTILE}".encode(errors="replace").decode()
     judged = verdict(agent=nasty, model=nasty, cause=nasty, message=nasty)
     folder = write_run(
         tmp_path, judged, story(judged, text=nasty), diff=f"--- a/x\n+++ b/x\n@@ -1 +1 @@\n-a\n+{nasty}\n"
     )
     folder.attempt("001").build_log.write_text(nasty, errors="replace")
     with served(tmp_path) as site:
-        for path in ("/", "/leaderboard", f"/runs/{RUN}", f"/runs/{RUN}/attempts/001"):
+        same = f"{RUN}/001"
+        compared = f"/compare?a={same}&b={same}", f"/compare?a={quote(nasty)}&b=%3Cimg", f"/compare?a={same}"
+        for path in ("/", "/leaderboard", f"/runs/{RUN}", f"/runs/{RUN}/attempts/001", *compared):
             text = site.get(path).text
             assert "<img" not in text and "\x1b" not in text and "\u202e" not in text, path
         patch = site.get(f"/runs/{RUN}/attempts/001/model_patch.diff")
