@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from agent.foreign_calls import CANNOT_BE_READ, foreign_subject
 from agent.messages import ToolCall, ToolResult, ToolSpec
 from agent.patch_apply import apply_patch
 from agent.patch_format import PatchError, parse_patch
@@ -181,13 +182,15 @@ def tool_specs() -> list[ToolSpec]:
     ]
 
 
-def describe(call: ToolCall) -> str:
-    """A few words for a live display: the command's first line, the files a patch touches."""
+def describe(call: ToolCall, max_chars: int = 80) -> str:
+    """A few words for a display: the command's first line, the files a patch touches; of any agent's tools."""
+    if call.name not in _ARGUMENTS:
+        return one_line(foreign_subject(call.arguments), max_chars)
     try:
         arguments = _arguments_of(call)
     except _BadCall:
-        return "(a call that cannot be read)"
-    return one_line(_subject(arguments))
+        return CANNOT_BE_READ
+    return one_line(_subject(arguments), max_chars)
 
 
 def _subject(arguments: _Arguments) -> str:

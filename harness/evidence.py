@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agent.trajectory import TrajectoryError, read_back
-from harness.report.conversation import Part, conversation
+from harness.report.conversation import Part, readable
 from harness.report.diffs import parse_diff
 from harness.text import safe, shortened
 
@@ -45,7 +45,7 @@ def timeline(trajectory: Path) -> list[RenderableType]:
         found = read_back(trajectory)
     except TrajectoryError:
         return []
-    parts = [part for part in conversation(found.events) if part.kind != "told"]
+    parts = [part for part in readable(found.events) if part.kind != "told"]
     lines = [line for part in parts for line in _lines(part)]
     if not lines:
         return []

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from harness.report.chart import Chart
-from harness.report.conversation import Part, conversation
+from harness.report.conversation import Part, readable
 from harness.report.facts import Fact, facts
 from harness.report.highlight import DiffView, view_diff
 from harness.report.material import AttemptMaterial
@@ -52,7 +52,7 @@ def make_card(attempt: AttemptMaterial, *, first: bool = False) -> Card:
         sample_charts=_sample_charts(name, attempt),
         diff=view_diff(attempt.patch.text),
         patch_left_out=attempt.patch.left_out,
-        parts=conversation(events),
+        parts=readable(events),
         session_problem=problem,
         build_log=attempt.build_log.text,
         first=first,

@@ -1,4 +1,4 @@
-"""A session, laid out as a conversation: what the agent was told, what it said, what it did, what came of it."""
+"""A session ready for a page or a terminal: the parts of `agent.conversation`, made visible and cut to what is read."""
 
 from __future__ import annotations
 
@@ -8,17 +8,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
-from agent.messages import ToolCall
-from agent.trajectory import (
-    ContextCompacted,
-    Ended,
-    LimitReached,
-    Prompted,
-    ToolEnded,
-    ToolStarted,
-    TrajectoryEvent,
-    TurnTaken,
-)
+from agent.conversation import CallMade, Said, Told, conversation
+from agent.conversation import Part as Recorded
+from agent.tools import describe
+from agent.trajectory import ContextCompacted, Ended, LimitReached, TrajectoryEvent
 from harness.report.hidden import revealed
 from harness.text import duration_text, shortened
 
@@ -27,7 +20,7 @@ _SUMMARY_WIDTH = 110
 _SHOWN_FIRST = ("command", "patch", "summary")
 
 
-@dataclass
+@dataclass(frozen=True)
 class Call:
     """A tool call: what was asked, and what came back."""
 
@@ -40,7 +33,7 @@ class Call:
     seconds: float | None = None
 
 
-@dataclass
+@dataclass(frozen=True)
 class Part:
     """One part of the conversation.
 
@@ -66,41 +59,32 @@ class Part:
         return duration_text(self.seconds)
 
 
-def conversation(events: Iterable[TrajectoryEvent]) -> list[Part]:
+def readable(events: Iterable[TrajectoryEvent]) -> list[Part]:
     """The parts of a session, in order. Texts are made visible and cut to a length that can be read."""
-    parts: list[Part] = []
-    open_calls: dict[str, Call] = {}
+    found: list[Part] = []
     began: datetime | None = None
-    for event in events:
-        at = _time(event.at)
+    for part in conversation(events):
+        at = _time(part.at)
         began = began or at
-        elapsed = (at - began).total_seconds() if at and began else 0.0
-        if isinstance(event, Prompted):
-            parts.append(Part("told", elapsed, text=clipped(event.text)))
-        elif isinstance(event, TurnTaken):
-            used = event.turn.usage
-            part = Part("turn", elapsed, event.step, clipped(event.turn.text), tokens=(used.input, used.output))
-            for asked in event.turn.tool_calls:
-                open_calls[asked.id] = _call(asked)
-                part.calls.append(open_calls[asked.id])
-            parts.append(part)
-        elif isinstance(event, ToolStarted) and event.call.id not in open_calls:
-            open_calls[event.call.id] = _call(event.call)
-            parts.append(Part("turn", elapsed, event.step, calls=[open_calls[event.call.id]]))
-        elif isinstance(event, ToolEnded):
-            call = open_calls.setdefault(event.result.call_id, Call(event.result.name, "", ""))
-            call.answer, call.failed, call.seconds = clipped(event.result.output), event.result.is_error, event.seconds
-            call.outcome = outcome(event.result.name, event.result.output)
-        elif isinstance(event, ContextCompacted):
-            sizes = f"{event.tokens_before:,} to {event.tokens_after:,} tokens"
-            parts.append(
-                Part("told", elapsed, event.step, f"**Context compacted** ({sizes}).\n\n{clipped(event.note)}")
-            )
-        elif isinstance(event, LimitReached):
-            parts.append(Part("end", elapsed, text=f"Limit reached: {event.kind} {event.value:g} of {event.limit:g}."))
-        elif isinstance(event, Ended):
-            parts.append(Part("end", elapsed, text=f"{event.ended.replace('_', ' ')}: {clipped(event.detail)}"))
-    return parts
+        found.append(_laid_out(part, (at - began).total_seconds() if at and began else 0.0))
+    return found
+
+
+def _laid_out(part: Recorded, seconds: float) -> Part:
+    match part:
+        case Told():
+            return Part("told", seconds, text=clipped(part.text))
+        case Said():
+            used = part.turn.usage
+            calls = [_call(made) for made in part.calls]
+            return Part("turn", seconds, part.step, clipped(part.turn.text), calls, (used.input, used.output))
+        case ContextCompacted():
+            sizes = f"{part.tokens_before:,} to {part.tokens_after:,} tokens"
+            return Part("told", seconds, part.step, f"**Context compacted** ({sizes}).\n\n{clipped(part.note)}")
+        case LimitReached():
+            return Part("end", seconds, text=f"Limit reached: {part.kind} {part.value:g} of {part.limit:g}.")
+        case Ended():
+            return Part("end", seconds, text=f"{part.ended.replace('_', ' ')}: {clipped(part.detail)}")
 
 
 def _time(stamp: str) -> datetime | None:
@@ -118,41 +102,28 @@ def clipped(text: str, most: int = MOST_TEXT) -> str:
     return revealed(text)
 
 
-def _call(asked: ToolCall) -> Call:
-    arguments = _arguments(asked.arguments)
-    summary, text = "", asked.arguments
-    if isinstance(arguments, dict):
-        main = next((arguments[key] for key in _SHOWN_FIRST if isinstance(arguments.get(key), str)), None)
-        if main is not None:
-            summary = _touched(main) if "patch" in arguments else main
-            text = main
-        else:
-            text = "" if not arguments else json.dumps(arguments, ensure_ascii=False, indent=2)
-            summary = _plan(arguments) or shortened(text, _SUMMARY_WIDTH)
-    return Call(shortened(asked.name, 40), shortened(summary, _SUMMARY_WIDTH), clipped(text))
+def _call(made: CallMade) -> Call:
+    asked, result = made.call, made.result
+    name, summary = shortened(asked.name, 40), shortened(describe(asked, _SUMMARY_WIDTH), _SUMMARY_WIDTH)
+    text = clipped(_asked(asked.arguments))
+    if result is None:
+        return Call(name, summary, text, outcome="the session ended in it" if made.started else "never run")
+    came_of_it = outcome(result.name, result.output)
+    return Call(name, summary, text, clipped(result.output), came_of_it, result.is_error, made.seconds)
 
 
-def _arguments(text: str) -> object:
+def _asked(arguments: str) -> str:
+    """A call's arguments as a person reads them: a command or a patch as it is, anything else laid out."""
     try:
-        return json.loads(text)
-    except ValueError:
-        return None
-
-
-def _plan(arguments: dict[str, object]) -> str:
-    """Of a plan, what is being done now."""
-    steps = arguments.get("steps")
-    if not isinstance(steps, list):
-        return ""
-    now = [each.get("step") for each in steps if isinstance(each, dict) and each.get("status") == "in_progress"]
-    return next((str(each) for each in now), "")
-
-
-def _touched(patch: str) -> str:
-    """The files that a patch in the agent's own format touches."""
-    marks = ("*** Update File: ", "*** Add File: ", "*** Delete File: ")
-    files = [line.removeprefix(mark) for line in patch.splitlines() for mark in marks if line.startswith(mark)]
-    return ", ".join(files) or patch
+        content = json.loads(arguments)
+    except (ValueError, RecursionError):
+        return arguments
+    if not isinstance(content, dict):
+        return arguments
+    for key in _SHOWN_FIRST:
+        if isinstance(main := content.get(key), str):
+            return main
+    return json.dumps(content, ensure_ascii=False, indent=2) if content else ""
 
 
 def outcome(tool: str, output: str) -> str:

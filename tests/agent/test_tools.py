@@ -147,3 +147,22 @@ def test_plan_of_reads_only_plans() -> None:
     assert plan[0].status == "pending"
     assert plan_of(_call("measure", {})) is None
     assert plan_of(_call("update_plan", "{")) is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (
+            '{"changes": [{"path": "a.py", "kind": "update"}, {"path": "b.py", "kind": {"type": "add"}}]}',
+            "a.py, b.py (add)",
+        ),
+        ('{"paths": ["a.py", "c.py"]}', "a.py, c.py"),
+        ('{"changes": "odd", "paths": null}', '{"changes": "odd", "paths": null}'),
+        ('{"query": "radix sort"}', "radix sort"),
+        ("", ""),
+        ("[1]", "(a call that cannot be read)"),
+        ("[" * 100_000, "(a call that cannot be read)"),
+    ],
+)
+def test_another_agents_call_is_told_in_words(arguments: str, words: str) -> None:
+    assert describe(ToolCall(id="c", name="file_change", arguments=arguments)) == words

@@ -7,7 +7,7 @@ import pytest
 from agent.messages import ModelTurn, ToolCall, ToolResult
 from agent.trajectory import Ended, Prompted, ToolEnded, TurnTaken, Usage
 from harness.report.chart import round_ratios
-from harness.report.conversation import conversation, outcome
+from harness.report.conversation import outcome, readable
 from harness.report.diffs import parse_diff, side_by_side
 from harness.report.hidden import revealed
 from harness.report.highlight import view_diff
@@ -114,7 +114,7 @@ def test_axes_have_a_few_round_numbers(low: float, high: float) -> None:
 def test_a_session_becomes_a_conversation() -> None:
     at = ["2026-11-21T04:00:00+00:00", "2026-11-21T04:01:05+00:00"]
     call = ToolCall(id="c1", name="shell", arguments='{"command": "ls -la"}')
-    told, turn, end = conversation(
+    told, turn, end = readable(
         [
             Prompted(at=at[0], text="Make it faster."),
             TurnTaken(at=at[1], step=1, seconds=2, turn=ModelTurn(text="A look.", tool_calls=[call])),
