@@ -148,7 +148,8 @@ class _Session:
                 call.settle(error.usage)
                 raise
             call.settle(turn.usage)
-        self._record.write(TurnTaken(step=self._budget.steps, seconds=time.monotonic() - start, turn=turn))
+        seconds = time.monotonic() - start
+        self._record.write(TurnTaken(step=self._budget.steps, seconds=seconds, turn=turn, usd=self._budget.usd))
         self._keep(turn)
         return turn
 

@@ -37,12 +37,13 @@ class Prompted(_Entry):
 
 
 class TurnTaken(_Entry):
-    """The model answered."""
+    """The model answered. `usd` is what the session cost up to here; None where nobody knows."""
 
     event: Literal["turn"] = "turn"
     step: int
     seconds: float
     turn: ModelTurn
+    usd: float | None = None
 
 
 class ToolStarted(_Entry):

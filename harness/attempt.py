@@ -185,7 +185,9 @@ def to_verdict(setup: Setup, name: str, judgement: Judgement, outcome: AgentOutc
         )
     message = judgement.message
     if outcome is not None and outcome.ended != "submitted":
-        message = f"{message} (The agent ended by itself: {outcome.ended}, {outcome.detail.rstrip('.')}.)"
+        # Where the model failed, the message is that detail already.
+        why = "" if outcome.detail in message else f", {outcome.detail.rstrip('.')}"
+        message = f"{message} (The agent ended by itself: {outcome.ended}{why}.)"
         if outcome.tree == "best_measured":
             message += f" Judged is the best tree that it measured; the one it left is in {name}/left.diff."
     return Verdict(

@@ -13,7 +13,6 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from agent.trajectory import TrajectoryError, TurnTaken, read_trajectory
 from harness import __version__
 from harness.admission import now
 from harness.errors import UsageError
@@ -25,6 +24,7 @@ from harness.options import RunOptions, options_from_json, options_to_json
 from harness.plan import Plan, made_of, read_admission, read_plan, write_plan
 from harness.run import RunOutcome, agent_for, limits_of, work_through
 from harness.run_budget import RunBudget, Spent
+from harness.spent import session_cost
 from harness.store import RunFolder, find_run
 from harness.timing.machine import describe_device
 from harness.verdict import Verdict
@@ -157,24 +157,16 @@ def spent_before(folder: RunFolder, events: list[Event], verdicts: list[Verdict]
     """What a run had used up: by its verdicts' costs, by what tries without one had been billed, and by its clock."""
     spent = Spent(seconds=_seconds(events))
     for verdict in verdicts:
-        spent = spent.plus(verdict.cost)
+        spent = spent.plus(verdict.cost)  # of all its attempt's tries
     judged = {verdict.attempt for verdict in verdicts}
-    tokens = spent.tokens
     for attempt in folder.attempts:
+        if attempt.name in judged:
+            continue
         # What is only judged anew brings its cost with its verdict.
-        over = attempt.name in judged or kept_outcome(attempt) is not None
-        unfinished = [*tries(attempt), *([] if over else [attempt])]
-        tokens += sum(_tokens(each.trajectory) for each in unfinished)
-    return replace(spent, tokens=tokens)
-
-
-def _tokens(trajectory: Path) -> int:
-    """Tokens that a session was billed as far as it came. One that cannot be read is of an agent that writes none."""
-    try:
-        turns = [event.turn for event in read_trajectory(trajectory) if isinstance(event, TurnTaken)]
-    except (OSError, TrajectoryError):
-        return 0
-    return sum(turn.usage.input + turn.usage.output for turn in turns)
+        unfinished = [*tries(attempt), *([] if kept_outcome(attempt) else [attempt])]
+        for each in unfinished:
+            spent = spent.plus(session_cost(each.trajectory))
+    return spent
 
 
 def _seconds(events: list[Event]) -> float:

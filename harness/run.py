@@ -20,6 +20,7 @@ from harness.placebo import PlaceboAgent, require_editable
 from harness.plan import Plan, Slot, line_up, made_of, write_plan
 from harness.run_budget import RunBudget, RunLimits
 from harness.schedule import Schedule
+from harness.spent import with_tries
 from harness.store import RunFolder
 from harness.task import LoadedTask
 from harness.verdict import Verdict
@@ -110,7 +111,7 @@ def work_through(run: Frame, setup: Setup, slots: list[Slot], budget: RunBudget)
         return _work(setup, job.slot)
 
     def take(verdict: Verdict) -> None:
-        run.verdicts.append(announce(setup, verdict))
+        run.verdicts.append(announce(setup, with_tries(verdict, setup.folder.attempt(str(verdict.attempt)))))
 
     schedule = Schedule(slots, LocalExecutor(work, run.options.jobs), budget, run.emit, take)
     schedule.run()

@@ -55,7 +55,9 @@ class Recorder:
             usage = _difference(billed, self._written)
             turn = ModelTurn(text=clean(text), tool_calls=list(calls), usage=usage)
             self._step = self.steps
-            self._trajectory.write(TurnTaken(step=self._step, seconds=now - self._last, turn=turn))
+            self._trajectory.write(
+                TurnTaken(step=self._step, seconds=now - self._last, turn=turn, usd=self._budget.usd)
+            )
             self._written, self._last = billed, now
 
     def started(self, call: ToolCall, detail: str, *, at: float | None = None) -> None:

@@ -373,5 +373,8 @@ def test_a_server_killed_in_the_middle(tiny: TinyTask, tmp_path: Path, comes_bac
         assert (verdict["status"], verdict["cause"]) == ("infra_failed", "model_unreachable")
         assert run.process.returncode == 4
         assert ended["ended"] == "model_error"
+        # What its tries cost together, and why they failed said once.
+        assert verdict["cost"]["tokens"]["input"] >= tokens["input"] and verdict["cost"]["steps"] >= ended["steps"]
+        assert verdict["message"].endswith("(The agent ended by itself: model_error.)")
         cost = {"tokens": tokens, "usd": ended["usd"]}
         assert_ledger_is_right(cost, answers=2, estimated=tokens["estimated"])
