@@ -13,6 +13,7 @@ from harness import __version__, worktree
 from harness.admission import now
 from harness.agents import NOTICE, Agent, OnStep
 from harness.best_tree import excuse, settle_tree
+from harness.brief import Brief
 from harness.errors import AgentFailed, AttemptEnded, HarnessError, InfraFailed, InfrastructureError, policy_for
 from harness.evaluate import Judge, Judgement, OnPhase, OnProgress
 from harness.events import (
@@ -33,6 +34,7 @@ from harness.replay_agent import ReplayAgent
 from harness.repository_words import repository_words
 from harness.run_budget import RunBudget
 from harness.sandbox import current_sandbox
+from harness.start import begin_with, require_change
 from harness.store import RunFolder, write_atomic
 from harness.timing.measurement import Progress
 from harness.verdict import Cost, Tokens, Verdict
@@ -69,8 +71,14 @@ def run_attempt(setup: Setup, name: str) -> Verdict:
     return announce(setup, make_attempt(setup, name))
 
 
-def make_attempt(setup: Setup, name: str) -> Verdict:
-    """Make one attempt and judge it. What an agent finished before the harness failed or was killed is judged anew."""
+def make_attempt(setup: Setup, name: str, brief: Brief | None = None) -> Verdict:
+    """Make one attempt and judge it. What an agent finished before the harness failed or was killed is judged anew.
+
+    Args:
+        setup: what the run's attempts share.
+        name: the attempt's.
+        brief: what the strategy tells it; None for a fresh start.
+    """
     folder = setup.folder.attempt(name).create()
     tree = setup.worktrees / name
     scratch = setup.judge.workspace / f"agent-{name}"
@@ -84,7 +92,8 @@ def make_attempt(setup: Setup, name: str) -> Verdict:
             if tree.exists():
                 worktree.remove(setup.repository, tree)  # of a try before this one, kept by --keep-worktrees
             worktree.add(setup.repository, tree)
-            prompt = render_prompt(setup)
+            begin_with(brief, folder, setup.judge.base.repository, tree)
+            prompt = render_prompt(setup, brief)
             write_atomic(folder.prompt, prompt)
 
             _enter(setup, name, "agent")
@@ -96,6 +105,7 @@ def make_attempt(setup: Setup, name: str) -> Verdict:
             outcome = settle_tree(folder, take_diff(setup.judge.base.repository, tree), bench.best.tree, outcome)
             _require_a_working_agent(outcome)
             keep_outcome(folder, outcome)
+        require_change(brief, folder)
         judgement = setup.judge.judge(folder.patch, folder, _on_phase(setup, name), _on_progress(setup, name))
         excuse(judgement, outcome)
     except AttemptEnded as end:
@@ -149,7 +159,7 @@ def announce(setup: Setup, verdict: Verdict) -> Verdict:
     return verdict
 
 
-def render_prompt(setup: Setup) -> str:
+def render_prompt(setup: Setup, brief: Brief | None = None) -> str:
     """What the agent is told: the task, its rules and its shown workloads; nothing of what is held out."""
     task = setup.judge.loaded.task
     return render(
@@ -167,6 +177,8 @@ def render_prompt(setup: Setup) -> str:
         min_effect_percent=round(setup.judge.min_effect * 100, 1),
         scratch_dir=SCRATCH,
         own_tools=setup.agent.own_tools,
+        shown=brief.shown if brief else "",
+        hints=brief.hints if brief else [],
         repository_words=repository_words(
             setup.judge.base.root, setup.judge.base.repository.files(), task.target_files
         ),

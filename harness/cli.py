@@ -132,6 +132,12 @@ def run(
     ] = None,
     attempts: Annotated[int, typer.Option("-n", "--attempts", min=1, help="How many times to try.")] = 1,
     jobs: Annotated[int, typer.Option("-j", "--jobs", min=1, help="How many attempts to work on at once.")] = 1,
+    strategy: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME[:KEY=VALUE,...]", help="What an attempt learns of those before it. Default: the task's."
+        ),
+    ] = None,
     max_usd: MaxUsd = None,
     max_tokens: MaxTokens = None,
     time_limit: TimeLimit = None,
@@ -176,6 +182,7 @@ def run(
         max_usd=max_usd,
         max_tokens=max_tokens,
         time_limit=time_limit,
+        strategy=strategy,
     )
     with watching(json=json) as emit:
         outcome = run_task(options, emit)

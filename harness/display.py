@@ -21,6 +21,7 @@ from harness.events import (
     Admitted,
     AgentNotice,
     AgentStep,
+    AttemptBriefed,
     AttemptFinished,
     AttemptRetried,
     AttemptStarted,
@@ -107,6 +108,8 @@ def describe(event: Event) -> str:  # noqa: PLR0911 - one return for each kind o
     if isinstance(event, Admitted):
         noise = interval_text(event.noise.speedup)
         return f"base: admitted, {event.expected_tests} tests, base against itself {noise}"
+    if isinstance(event, AttemptBriefed):
+        return brief_text(event)
     if isinstance(event, PhaseStarted):
         return f"{printable(event.attempt)}: {event.phase}"
     if isinstance(event, AgentStep):
@@ -128,6 +131,15 @@ def describe(event: Event) -> str:  # noqa: PLR0911 - one return for each kind o
         ending = "interrupted" if event.interrupted else "failed" if event.error else "finished"
         return printable(f"run {event.run}: {event.budget or ending}")
     return ""
+
+
+def brief_text(event: AttemptBriefed) -> str:
+    """What an attempt goes on from, in a line; empty where it begins from nothing and nobody gave it a hint."""
+    parts = [f"{event.kind} of {', '.join(event.parents)}"] if event.parents else []
+    parts += [f"begins with the patch of {event.start_from}"] if event.start_from else []
+    parts += [f"island {event.island}"] if event.island is not None and parts else []
+    parts += [f"hints: {len(event.hints)}"] if event.hints else []
+    return printable(f"{event.attempt}: {', '.join(parts)}") if parts else ""
 
 
 def progress_text(progress: Progress, *, drawn: bool = False) -> str:

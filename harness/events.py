@@ -60,6 +60,20 @@ class Admitted(Record):
     expected_tests: int
 
 
+class AttemptBriefed(Record):
+    """The strategy decided what an attempt is told, ahead of its start; see `harness.brief.Brief`."""
+
+    event: Literal["attempt_briefed"] = "attempt_briefed"
+    at: str
+    attempt: str
+    strategy: str
+    kind: str
+    parents: list[str] = Field(default_factory=list)
+    start_from: str | None = None
+    island: int | None = None
+    hints: list[str] = Field(default_factory=list)
+
+
 class AttemptStarted(Record):
     """An attempt has a name; its worktree comes next."""
 
@@ -162,6 +176,7 @@ Event = (
     RunStarted
     | AdmissionStep
     | Admitted
+    | AttemptBriefed
     | AttemptStarted
     | PhaseStarted
     | AgentStep

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from harness.brief import Brief
 from harness.plan import Slot
 from harness.stopping import stoppable
 from harness.verdict import Verdict
@@ -22,10 +23,16 @@ STOP_SECONDS = 10.0
 
 @dataclass(frozen=True)
 class Job:
-    """One try at one slot. `tries` counts from 1."""
+    """One try at one slot.
+
+    Attributes:
+        tries: counts from 1.
+        brief: what the strategy tells the attempt; None for a placebo and for the reference patch.
+    """
 
     slot: Slot
     tries: int = 1
+    brief: Brief | None = None
 
 
 @dataclass(frozen=True)

@@ -54,7 +54,8 @@ def start_over(folder: AttemptFolder) -> None:
         StorageError: something cannot be moved.
     """
     try:
-        left = [path for path in folder.path.iterdir() if not path.name.startswith(_TRY)]
+        # The brief stays: the next try is told what this one was.
+        left = [path for path in folder.path.iterdir() if not path.name.startswith(_TRY) and path != folder.brief]
         if not left:
             return
         aside = _next(folder.path)

@@ -18,6 +18,7 @@ class RunOptions:
 
     Attributes:
         jobs: attempts that are worked on at once.
+        strategy: `NAME` or `NAME:KEY=VALUE,...`; None for the task's.
         max_usd, max_tokens, time_limit: what all attempts may use together, time in seconds; None for no limit.
     """
 
@@ -39,6 +40,7 @@ class RunOptions:
     max_usd: float | None = None
     max_tokens: int | None = None
     time_limit: float | None = None
+    strategy: str | None = None
 
 
 _Options: TypeAdapter[RunOptions] = TypeAdapter(RunOptions)

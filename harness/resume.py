@@ -22,7 +22,7 @@ from harness.journal import fold, is_being_written, read_events
 from harness.kept import kept_outcome, kept_verdict, tries
 from harness.options import RunOptions, options_from_json, options_to_json
 from harness.plan import Plan, made_of, read_admission, read_plan, write_plan
-from harness.run import RunOutcome, agent_for, limits_of, work_through
+from harness.run import RunOutcome, agent_for, briefing, limits_of, work_through
 from harness.run_budget import RunBudget, Spent
 from harness.spent import session_cost
 from harness.store import RunFolder, find_run
@@ -111,7 +111,8 @@ def _go_on(run: Frame, plan: Plan, events: list[Event], wanted: ResumeOptions, c
     budget = RunBudget(limits_of(run.options), spent_before(folder, events, run.verdicts))
     if rest:
         kept = None if changed else read_admission(folder)
-        work_through(run, run.admit(agent, plan.seed, budget=budget, kept=kept), rest, budget)
+        setup = run.admit(agent, plan.seed, budget=budget, kept=kept)
+        work_through(run, setup, rest, budget, briefing(run, plan, events))
     return RunOutcome(run_folder=folder, verdicts=run.verdicts, budget=run.ended_by_budget)
 
 

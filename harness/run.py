@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.agents import Agent, PatchAgent, ReferenceAgent, make_agent
 from harness.attempt import Setup, announce, judge_patch, make_attempt, run_attempt, verify_patch
+from harness.briefing import Briefing
 from harness.errors import UsageError
-from harness.events import Emit
+from harness.events import Emit, Event
 from harness.executor import Job, LocalExecutor
 from harness.frame import Frame, frame
 from harness.git import Repository
@@ -22,6 +23,7 @@ from harness.run_budget import RunBudget, RunLimits
 from harness.schedule import Schedule
 from harness.spent import with_tries
 from harness.store import RunFolder
+from harness.strategy import strategy_for
 from harness.task import LoadedTask
 from harness.verdict import Verdict
 
@@ -70,13 +72,14 @@ def run_task(options: RunOptions, emit: Emit) -> RunOutcome:
         agent = agent_for(run)
         if options.placebos:
             require_editable(run.sealed, run.loaded.task.target_files)
+        strategy_for(options.strategy, run.loaded.task.strategy)  # a wrong one is refused before anything is timed
         budget = RunBudget(limits_of(options))
         plan = _plan(run)
         write_plan(run.folder, plan)
         run.slots = plan.slots
         run.begin(agent, controls=len(plan.slots) - options.attempts)
         setup = run.admit(agent, plan.seed, budget=budget)
-        work_through(run, setup, plan.slots, budget)
+        work_through(run, setup, plan.slots, budget, briefing(run, plan))
     return RunOutcome(run_folder=run.folder, verdicts=run.verdicts, budget=run.ended_by_budget)
 
 
@@ -98,7 +101,17 @@ def agent_for(run: Frame) -> Agent:
     )
 
 
-def work_through(run: Frame, setup: Setup, slots: list[Slot], budget: RunBudget) -> None:
+def briefing(run: Frame, plan: Plan, before: Iterable[Event] = ()) -> Briefing:
+    """Who tells the run's attempts what its strategy wants; `before` are the events of a run that is gone on with.
+
+    Raises:
+        UsageError: there is no such strategy.
+    """
+    strategy = strategy_for(run.options.strategy, run.loaded.task.strategy)
+    return Briefing(strategy, plan.seed, run.folder, lambda: run.verdicts, run.emit, before)
+
+
+def work_through(run: Frame, setup: Setup, slots: list[Slot], budget: RunBudget, brief: Briefing) -> None:
     """Let everybody in the line-up work, as many at once as was asked for, and take the verdicts.
 
     Raises:
@@ -108,25 +121,26 @@ def work_through(run: Frame, setup: Setup, slots: list[Slot], budget: RunBudget)
     def work(job: Job) -> Verdict:
         if kept_outcome(setup.folder.attempt(job.slot.name)) is not None:
             budget.take_back(job.slot.name)
-        return _work(setup, job.slot)
+        return _work(setup, job)
 
     def take(verdict: Verdict) -> None:
         run.verdicts.append(announce(setup, with_tries(verdict, setup.folder.attempt(str(verdict.attempt)))))
 
-    schedule = Schedule(slots, LocalExecutor(work, run.options.jobs), budget, run.emit, take)
+    schedule = Schedule(slots, LocalExecutor(work, run.options.jobs), budget, run.emit, take, brief)
     schedule.run()
     run.ended_by_budget = schedule.ended_by_budget
 
 
-def _work(setup: Setup, slot: Slot) -> Verdict:
+def _work(setup: Setup, job: Job) -> Verdict:
     """One try at one slot."""
+    slot = job.slot
     reference = setup.judge.loaded.reference_patch
     if slot.kind == "reference" and reference is not None:
         return judge_patch(replace(setup, agent=ReferenceAgent()), slot.name, reference)
     agent: Agent = setup.agent
     if slot.kind == "placebo":
         agent = PlaceboAgent(setup.judge.loaded.task.target_files, str(slot.seed))
-    return make_attempt(replace(setup, agent=agent), slot.name)
+    return make_attempt(replace(setup, agent=agent), slot.name, job.brief)
 
 
 def _plan(run: Frame) -> Plan:

@@ -9,9 +9,10 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from harness.admission import now
+from harness.brief import Brief
 from harness.errors import DEAD_ENDPOINT_TRIES, ENDPOINT_CAUSES, InfrastructureError, policy_for_verdict
 from harness.events import AttemptRetried, Emit
 from harness.executor import Done, Executor, Job
@@ -30,6 +31,7 @@ class Schedule:
         budget: the run's.
         emit: where events go.
         announce: takes a verdict that counts.
+        brief: says what an attempt is told, when its slot is started: what has been judged by then can count.
     """
 
     slots: list[Slot]
@@ -37,6 +39,7 @@ class Schedule:
     budget: RunBudget
     emit: Emit
     announce: Callable[[Verdict], object]
+    brief: Callable[[Slot], Brief | None] = lambda _: None
     ended_by_budget: str | None = None
     _waiting: deque[Job] = field(default_factory=deque)
     _pausing: list[tuple[float, Job]] = field(default_factory=list)
@@ -78,7 +81,8 @@ class Schedule:
                 self._waiting.clear()
                 self._pausing.clear()
                 break
-            self.executor.start(self._waiting.popleft())
+            job = self._waiting.popleft()
+            self.executor.start(replace(job, brief=self.brief(job.slot)))
             self._under_way += 1
         return self._under_way > 0
 
@@ -120,7 +124,7 @@ class Schedule:
                 pause_seconds=pause,
             )
         )
-        self._pausing.append((time.monotonic() + pause, Job(job.slot, job.tries + 1)))
+        self._pausing.append((time.monotonic() + pause, replace(job, tries=job.tries + 1)))
 
     def _announce_what_is_done(self) -> None:
         """Verdicts that were reached while the end came."""

@@ -78,6 +78,11 @@ class AttemptFolder:
         return self.path / "tests.xml"
 
     @property
+    def brief(self) -> Path:
+        """What the search strategy told it; see `harness.brief`."""
+        return self.path / "brief.json"
+
+    @property
     def outcome(self) -> Path:
         """How the agent ended and what it used up: there once its patch can be judged."""
         return self.path / "outcome.json"

@@ -15,6 +15,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from harness.errors import TaskError
 from harness.metric import CommandKeys
+from harness.strategy import AnyStrategy
+from harness.strategy.best_of_n import BestOfN
 
 DeviceChoice = Literal["auto", "cpu", "cuda"]
 Mode = Literal["latency", "throughput", "device", "command"]
@@ -106,6 +108,7 @@ class Task(_Section):
     recorded: str | None = Field(None, description="A recorded session that `--agent replay` plays.")
     constraints: list[str] = Field(default_factory=list, description="Sentences shown to the agent.")
     limits: Limits = Field(default_factory=Limits)
+    strategy: AnyStrategy = Field(default_factory=BestOfN, description="What an attempt learns of those before it.")
     prices: dict[str, ModelPrice] = Field(
         default_factory=dict, description="What models cost, by name, where price data do not know or are wrong."
     )

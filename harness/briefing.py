@@ -1,0 +1,84 @@
+"""Briefs as attempts start: decided once, written down, announced; read again where a run is gone on with."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterable
+
+from harness.admission import now
+from harness.brief import Brief, read_brief, write_brief
+from harness.events import AttemptBriefed, Emit, Event
+from harness.plan import Slot
+from harness.store import RunFolder
+from harness.strategy import Member, Strategy
+from harness.verdict import Verdict
+
+
+class Briefing:
+    """Tells the attempts of a run what the strategy wants of them. Works in the scheduling thread.
+
+    Args:
+        strategy: whose decisions these are.
+        seed: the run's; every slot draws random numbers of its own from it, however many drew before it.
+        folder: the run's.
+        verdicts: gives those that count by now.
+        emit: where events go.
+        before: the events of the run so far, where it is gone on with.
+    """
+
+    def __init__(
+        self,
+        strategy: Strategy,
+        seed: int,
+        folder: RunFolder,
+        verdicts: Callable[[], Iterable[Verdict]],
+        emit: Emit,
+        before: Iterable[Event] = (),
+    ) -> None:
+        self._strategy = strategy
+        self._seed = seed
+        self._folder = folder
+        self._verdicts = verdicts
+        self._emit = emit
+        self._told = {event.attempt for event in before if isinstance(event, AttemptBriefed)}
+        self._members: dict[str, Member] = {}
+
+    def __call__(self, slot: Slot) -> Brief | None:
+        """What the attempt in this slot is told; None for a placebo and for the reference patch.
+
+        Raises:
+            StorageError: it cannot be written down.
+            UsageError: one that was written down cannot be read.
+        """
+        if slot.kind != "attempt":
+            return None
+        folder = self._folder.attempt(slot.name)
+        brief = read_brief(folder)
+        if brief is None:
+            rng = random.Random(f"{self._seed}:strategy:{slot.name}")
+            brief = self._strategy.brief(slot, self.population(), rng)
+            write_brief(folder, brief)
+        if slot.name not in self._told:  # a kill may have come between the file and the journal
+            self._told.add(slot.name)
+            self._emit(
+                AttemptBriefed(
+                    at=now(),
+                    attempt=slot.name,
+                    strategy=brief.strategy,
+                    kind=brief.kind,
+                    parents=brief.parents,
+                    start_from=brief.start_from,
+                    island=brief.island,
+                    hints=brief.hints,
+                )
+            )
+        return brief
+
+    def population(self) -> list[Member]:
+        """The attempts that have been judged by now, by name: whoever ended first has no say in what comes next."""
+        for verdict in self._verdicts():
+            name = str(verdict.attempt)
+            if name not in self._members and not verdict.is_control and verdict.status != "infra_failed":
+                brief = read_brief(self._folder.attempt(name)) or Brief()
+                self._members[name] = Member(verdict, brief)
+        return [self._members[name] for name in sorted(self._members)]
