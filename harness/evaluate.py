@@ -15,7 +15,7 @@ from harness.admission import RANDOM_CASES, Base, job_for
 from harness.artefacts import refuse_unseen_files, require_in_effect
 from harness.build import build
 from harness.built_tree import BuiltTree
-from harness.conclusions import conclude, ending, with_workload
+from harness.conclusions import conclude, ending, measure_twice, with_workload
 from harness.correctness import require_all, run_tests
 from harness.errors import AttemptEnded, Incorrect, InfraFailed, InfrastructureError, Status
 from harness.events import Phase
@@ -114,16 +114,14 @@ class Judge:
         candidate = self.prepare(patch_file, folder, space, judgement, on_phase)
         patch, checkout, scratch = candidate.patch, candidate.checkout, candidate.scratch
 
-        on_phase("timing")
-        selection = self._measure(patch, checkout, scratch, "timing", on_progress)
-        candidate.built.require_unchanged()
-        min_effect = self.min_effect
-        confirmation: Measurement | None = None
-        if selection.speedup.low > 1 + min_effect:
-            # The best of many looks lucky more often than not: a win counts only if it comes back.
-            on_phase("confirmation")
-            confirmation = self._measure(patch, checkout, scratch, "confirmation", on_progress)
+        def timed(phase: Phase) -> Measurement:
+            on_phase(phase)
+            measurement = self._measure(patch, checkout, scratch, phase, on_progress)
             candidate.built.require_unchanged()
+            return measurement
+
+        min_effect = self.min_effect
+        selection, confirmation = measure_twice(timed, min_effect)
         candidate.trusted.require_unchanged()
         published = confirmation or selection
         judgement.speedup, judgement.workloads = published.speedup, published.workloads

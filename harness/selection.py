@@ -89,13 +89,13 @@ def settle_best(verdicts: list[Verdict], run: RunFolder) -> list[Verdict]:
     """
     verdicts = [_unsettled(each, run) for each in verdicts]
     attempts = [each for each in verdicts if not each.is_control]
-    faster = [each for each in attempts if each.status == "faster" and each.speedup and each.timing and each.attempt]
-    if len(attempts) < 2 or not faster:
+    best = winner(attempts)
+    if len(attempts) < 2 or best is None or best.timing is None:
         return verdicts
-    best = max(faster, key=lambda each: each.speedup.estimate if each.speedup else 0.0)
     folder = run.attempt(str(best.attempt))
-    adjusted = _adjusted(folder.samples, len(attempts))
-    if adjusted is None or best.timing is None:
+    confirmation = _confirmation(folder.samples)
+    adjusted = None if confirmation is None else adjusted_interval(confirmation, len(attempts))
+    if adjusted is None:
         return verdicts
     timing = best.timing.model_copy(update={"adjusted": adjusted, "chosen_from": len(attempts)})
     settled = best.model_copy(update={"timing": timing})
@@ -113,10 +113,26 @@ def _unsettled(verdict: Verdict, run: RunFolder) -> Verdict:
     return plain
 
 
-def _adjusted(samples: Path, chosen_from: int) -> Interval | None:
+def winner(attempts: Sequence[Verdict]) -> Verdict | None:
+    """The best attempt of a run: of those that are `faster`, the one with the highest estimate; None without any."""
+    faster = [each for each in attempts if each.status == "faster" and each.speedup and each.timing and each.attempt]
+    return max(faster, key=lambda each: each.speedup.estimate if each.speedup else 0.0, default=None)
+
+
+def adjusted_interval(confirmation: Measurement, chosen_from: int) -> Interval | None:
+    """What is published of a winner: its confirmation, with an interval that allows for its having been picked.
+
+    None where the measurement holds too little for one.
+    """
+    try:
+        return best_of(overall_values(confirmation.samples), chosen_from, len(Protocol().looks)).as_ratio()
+    except ValueError:
+        return None
+
+
+def _confirmation(samples: Path) -> Measurement | None:
     try:
         kept = json.loads(samples.read_text(encoding="utf-8"))
-        confirmation = Measurement.model_validate(kept["confirmation"])
-        return best_of(overall_values(confirmation.samples), chosen_from, len(Protocol().looks)).as_ratio()
+        return Measurement.model_validate(kept["confirmation"])
     except (OSError, ValueError, KeyError, TypeError):
         return None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import platform
 import subprocess
 from pathlib import Path
@@ -14,6 +13,7 @@ from pydantic import Field, ValidationError
 from harness import __version__
 from harness.calibration.summary import Summary
 from harness.calibration.trials import Trial
+from harness.state import state_folder
 from harness.store import make_folder, write_atomic
 from harness.timing.machine import describe_device
 from harness.timing.measurement import Protocol
@@ -111,9 +111,8 @@ def _gpu() -> tuple[str, str]:
 
 
 def folder() -> Path:
-    """Where calibrations are kept: the user's state folder, by the XDG base directory specification."""
-    state = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
-    return Path(state) / "perf-harness" / "calibration"
+    """Where calibrations are kept."""
+    return state_folder("calibration")
 
 
 def path_of(made_for: MachineFingerprint, bench: str, mode: str) -> Path:

@@ -25,7 +25,7 @@ from harness.timing.paired import PairedSession, Plan, SessionRecord, in_random_
 from harness.timing.sequential import Stopped, why_stop
 from harness.timing.session import ArmFailed, Role, Session
 from harness.timing.statistics import Estimate, hodges_lehmann, session_value
-from harness.verdict import WorkloadResult
+from harness.verdict import Device, WorkloadResult
 
 
 class Servers:
@@ -248,7 +248,7 @@ class Experiment:
             stopped=stopped,
             look_level=estimate.level,
             repeated_inputs=sorted({name for record in self._records for name in record.repeated_inputs}),
-            device=describe_device(self._job.device),
+            device=self._device(),
             seconds=seconds,
             worker_sandbox=worker_sandbox(self._job.sandbox, self._job.device),
             graph_safe=not self._not_captured if self._job.mode == "device" else None,
@@ -256,6 +256,9 @@ class Experiment:
             gpu=gpu,
             flags=[each.flag() for each in self._not_captured] + (gpu.flags() if gpu is not None else []),
         )
+
+    def _device(self) -> Device:
+        return describe_device(self._job.device)
 
     def _result(self, workload: Workload) -> WorkloadResult:
         samples = [[each for each in record.samples if each.workload == workload.name] for record in self._records]
