@@ -21,6 +21,7 @@ from harness.events import (
     AgentStep,
     AttemptFinished,
     AttemptStarted,
+    AttemptWaiting,
     Emit,
     Phase,
     PhaseStarted,
@@ -38,6 +39,7 @@ from harness.start import begin_with, require_change
 from harness.store import RunFolder, write_atomic
 from harness.timing.measurement import Progress
 from harness.verdict import Cost, Tokens, Verdict
+from harness.waiting import Tell, watched
 from harness.workbench import WorktreeBench
 
 
@@ -79,6 +81,11 @@ def make_attempt(setup: Setup, name: str, brief: Brief | None = None) -> Verdict
         name: the attempt's.
         brief: what the strategy tells it; None for a fresh start.
     """
+    with watched(_on_wait(setup, name)):
+        return _made(setup, name, brief)
+
+
+def _made(setup: Setup, name: str, brief: Brief | None) -> Verdict:
     folder = setup.folder.attempt(name).create()
     tree = setup.worktrees / name
     scratch = setup.judge.workspace / f"agent-{name}"
@@ -136,7 +143,8 @@ def judge_patch(setup: Setup, name: str, patch_file: Path) -> Verdict:
     setup.emit(AttemptStarted(at=now(), attempt=name))
     content = patch_file.read_bytes()
     write_atomic(folder.patch, content)
-    judgement = setup.judge.judge(folder.patch, folder, _on_phase(setup, name), _on_progress(setup, name))
+    with watched(_on_wait(setup, name)):
+        judgement = setup.judge.judge(folder.patch, folder, _on_phase(setup, name), _on_progress(setup, name))
     if judgement.cause == "does_not_apply":
         judgement.message = f"{judgement.message}{_what_became_of(content)}"
     return to_verdict(setup, folder.name, judgement, None)
@@ -264,6 +272,10 @@ def _on_step(setup: Setup, name: str) -> OnStep:
             setup.budget.check()
 
     return send
+
+
+def _on_wait(setup: Setup, name: str) -> Tell:
+    return lambda waits: setup.emit(AttemptWaiting(at=now(), attempt=name, over=not waits))
 
 
 def _on_progress(setup: Setup, name: str) -> OnProgress:

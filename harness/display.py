@@ -25,6 +25,7 @@ from harness.events import (
     AttemptFinished,
     AttemptRetried,
     AttemptStarted,
+    AttemptWaiting,
     Emit,
     Event,
     PhaseStarted,
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from rich.console import Console, Group
 
 DETAIL_WIDTH = 100
+WAITING = "waiting to measure: something else on this machine measures, or has yet to give way"
 LOOK_SECONDS = 5.0
 TICK_SECONDS = 0.5
 
@@ -119,6 +121,8 @@ def describe(event: Event) -> str:  # noqa: PLR0911 - one return for each kind o
         return f"{printable(event.attempt)}: {printable(event.text, multiline=True)}"
     if isinstance(event, TimingProgress):
         return f"{printable(event.attempt)}: {event.phase}: {progress_text(event.progress)}"
+    if isinstance(event, AttemptWaiting):
+        return "" if event.over else f"{printable(event.attempt)}: {WAITING}"
     if isinstance(event, AttemptRetried):
         why = shortened(event.message, DETAIL_WIDTH)
         return f"{printable(event.attempt)}: again in {event.pause_seconds:g} s ({printable(event.cause)}: {why})"
@@ -159,11 +163,12 @@ class _Track:
     detail: str = ""
     steps: int = 0
     timing: bool = False
+    waits: bool = False
 
     def enter(self, phase: str) -> None:
         if self.now:
             self.past.append(f"{self.now} ({self.steps} steps)" if self.now == "agent" else self.now)
-        self.now, self.detail = phase, ""
+        self.now, self.detail, self.waits = phase, "", False
         self.timing = phase in ("timing", "confirmation", "noise", "known_effect")
 
 
@@ -239,14 +244,18 @@ class LiveDisplay:
             self._tracks.pop(event.attempt, None)
             self._finished += 1
             self._console.print(headline(event.verdict))
-        elif isinstance(event, AttemptStarted | PhaseStarted | AgentStep | TimingProgress):
+        elif isinstance(event, AttemptStarted | PhaseStarted | AgentStep | AttemptWaiting | TimingProgress):
             self._take_attempt(event, self._tracks.setdefault(event.attempt, _Track(event.attempt, _began(event.at))))
 
-    def _take_attempt(self, event: AttemptStarted | PhaseStarted | AgentStep | TimingProgress, track: _Track) -> None:
+    def _take_attempt(
+        self, event: AttemptStarted | PhaseStarted | AgentStep | AttemptWaiting | TimingProgress, track: _Track
+    ) -> None:
         if isinstance(event, PhaseStarted):
             track.enter(event.phase)
+        elif isinstance(event, AttemptWaiting):
+            track.waits = not event.over
         elif isinstance(event, AgentStep):
-            track.steps = event.step
+            track.steps, track.waits = event.step, False
             track.detail = f"step {event.step}  {event.tool}  {event.detail}"
             track.timing = event.tool == "measure"
         elif isinstance(event, TimingProgress):
@@ -265,7 +274,9 @@ class LiveDisplay:
         for track in tracks[:fits]:
             done = "".join(f"✓ {phase}  " for phase in track.past)
             lines.append(safe(f"{track.name}  {done}→ {track.now}  {duration_text(now - track.began)}"))
-            if track.detail:
+            if track.waits:
+                lines.append(Text.assemble("  ", safe(WAITING, "yellow")))
+            elif track.detail:
                 lines.append(Text.assemble("  ", safe(track.detail, "dim")))
         if len(tracks) > fits:
             lines.append(safe(f"... and {len(tracks) - fits} more at work", "dim"))

@@ -111,6 +111,15 @@ class AgentNotice(Record):
     text: str
 
 
+class AttemptWaiting(Record):
+    """An attempt has been waiting for its turn to measure for a while; or, where `over`, has its turn now."""
+
+    event: Literal["attempt_waiting"] = "attempt_waiting"
+    at: str
+    attempt: str
+    over: bool = False
+
+
 class TimingProgress(Record):
     """A session of a measurement is over. Not journalled: the display's business."""
 
@@ -181,6 +190,7 @@ Event = (
     | PhaseStarted
     | AgentStep
     | AgentNotice
+    | AttemptWaiting
     | TimingProgress
     | AttemptRetried
     | AttemptFinished

@@ -23,6 +23,7 @@ from harness.events import (
     AgentStep,
     AttemptFinished,
     AttemptStarted,
+    AttemptWaiting,
     Event,
     EventAdapter,
     Phase,
@@ -230,11 +231,20 @@ def read_events(path: Path) -> list[Event]:
 
 @dataclass(frozen=True)
 class AttemptState:
-    """How far an attempt came: the phase it is in, the agent's steps so far, and its verdict once it has one."""
+    """How far an attempt came: the phase it is in, the agent's steps so far, and its verdict once it has one.
+
+    `waits` while it waits for its turn to measure.
+    """
 
     phase: Phase | None = None
     steps: int = 0
     verdict: Verdict | None = None
+    waits: bool = False
+
+    @property
+    def doing(self) -> str:
+        """What it is at, in words; empty before its first phase."""
+        return f"{self.phase}, waiting to measure" if self.phase and self.waits else self.phase or ""
 
 
 @dataclass(frozen=True)
@@ -277,9 +287,15 @@ def fold(events: Iterable[Event]) -> RunState:
         elif isinstance(event, AttemptStarted):
             attempts[event.attempt] = AttemptState()
         elif isinstance(event, PhaseStarted):
-            attempts[event.attempt] = replace(attempts.get(event.attempt, AttemptState()), phase=event.phase)
+            attempts[event.attempt] = replace(
+                attempts.get(event.attempt, AttemptState()), phase=event.phase, waits=False
+            )
         elif isinstance(event, AgentStep):
-            attempts[event.attempt] = replace(attempts.get(event.attempt, AttemptState()), steps=event.step)
+            attempts[event.attempt] = replace(
+                attempts.get(event.attempt, AttemptState()), steps=event.step, waits=False
+            )
+        elif isinstance(event, AttemptWaiting):
+            attempts[event.attempt] = replace(attempts.get(event.attempt, AttemptState()), waits=not event.over)
         elif isinstance(event, AttemptFinished):
             attempts[event.attempt] = replace(attempts.get(event.attempt, AttemptState()), verdict=event.verdict)
         elif isinstance(event, RunFinished):

@@ -26,7 +26,7 @@ import signal
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -34,6 +34,7 @@ import psutil
 
 from harness.errors import InfrastructureError
 from harness.stopping import check_stop, is_stoppable
+from harness.waiting import Waiting
 
 _log = logging.getLogger(__name__)
 
@@ -97,12 +98,13 @@ def quiet(device: str) -> Iterator[float]:
         raise RuntimeError("a measurement inside something noisy would wait for itself")
     start = time.monotonic()
     with ExitStack() as stack:
-        if device == "cuda":
-            stack.enter_context(_shared("cpu"))
-        turn = stack.enter_context(_Lock(f"{gates(gpu=device == 'cuda')[-1]}.turn"))
-        turn.take(fcntl.LOCK_EX)
-        noise = stack.enter_context(_Lock(f"{gates(gpu=device == 'cuda')[-1]}.noise"))
-        noise.take(fcntl.LOCK_EX)
+        with Waiting() as waiting:
+            if device == "cuda":
+                stack.enter_context(_shared("cpu", waiting.look))
+            turn = stack.enter_context(_Lock(f"{gates(gpu=device == 'cuda')[-1]}.turn"))
+            turn.take(fcntl.LOCK_EX, waiting.look)
+            noise = stack.enter_context(_Lock(f"{gates(gpu=device == 'cuda')[-1]}.noise"))
+            noise.take(fcntl.LOCK_EX, waiting.look)
         with _counted("quiet"):
             yield time.monotonic() - start
 
@@ -149,12 +151,13 @@ class _Lock:
             return os.open(self._path, os.O_RDWR | os.O_CLOEXEC)
         return os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
 
-    def take(self, how: int) -> None:
-        """Wait for it, `LOCK_SH` or `LOCK_EX`."""
+    def take(self, how: int, look: Callable[[], None] = lambda: None) -> None:
+        """Wait for it, `LOCK_SH` or `LOCK_EX`; `look` is called now and then meanwhile."""
         start = time.monotonic()
         pause, tell_at = _FIRST_PAUSE, start + _TELL_AFTER_SECONDS
         while not self.try_to_take(how):
             check_stop()
+            look()
             if not is_stoppable() and time.monotonic() > tell_at:
                 # Attempts wait for each other all the time; a person at the start of a run wants to know why.
                 _log.warning("Waiting: another run on this machine is measuring, or about to.")
@@ -181,10 +184,10 @@ class _Shared:
         self._turn = turn
         self._noise = noise
 
-    def enter(self) -> None:
-        self._turn.take(fcntl.LOCK_SH)
+    def enter(self, look: Callable[[], None] = lambda: None) -> None:
+        self._turn.take(fcntl.LOCK_SH, look)
         try:
-            self._noise.take(fcntl.LOCK_SH)
+            self._noise.take(fcntl.LOCK_SH, look)
         finally:
             self._turn.let_go()
 
@@ -200,10 +203,10 @@ class _Shared:
 
 
 @contextmanager
-def _shared(name: str) -> Iterator[_Shared]:
+def _shared(name: str, look: Callable[[], None] = lambda: None) -> Iterator[_Shared]:
     with _Lock(f"{name}.turn") as turn, _Lock(f"{name}.noise") as noise:
         shared = _Shared(turn, noise)
-        shared.enter()
+        shared.enter(look)
         yield shared
 
 

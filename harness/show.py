@@ -149,7 +149,7 @@ class Shown:
         verdict = self.attempt.verdict
         parts: list[RenderableType] = [safe(f"{self.folder.run.name}/{self.folder.name}", "bold")]
         if verdict is None:
-            phase = self.attempt.phase or "not started"
+            phase = self.attempt.doing or "not started"
             parts.append(safe(f"no verdict yet: {phase}, {self.attempt.steps} agent steps"))
         else:
             parts += verdict_parts(verdict)

@@ -26,6 +26,7 @@ from harness.sandbox import run_confined
 from harness.task import LoadedTask
 from harness.timing.client import check_outputs, measure, profile
 from harness.timing.measurement import ADVISORY, MeasureJob, Measurement, Progress, Refusal
+from harness.waiting import watched, watcher
 
 OUTPUT_BYTES = 20_000
 P = ParamSpec("P")
@@ -70,6 +71,8 @@ class WorktreeBench:
         self.best = BestTree(loaded.task.target_files)
         # What of the agent's time went by in waiting for others' measurements, or while they waited for ours.
         self.waited_seconds = 0.0
+        # Tools that are served to an agent elsewhere are run by another thread than the attempt's.
+        self._watcher = watcher()
         # Whoever serves the tools may listen; the agent itself waits for the whole.
         self.on_progress: Callable[[Progress], None] = lambda _: None
 
@@ -132,7 +135,8 @@ class WorktreeBench:
         except BuildFailed as error:
             return Report(f"BUILD FAILED: {error.message}", ok=False)
         before = take_diff(self._base.repository, self._root)
-        result = measure(self._job(scratch), self.on_progress)
+        with watched(self._watcher):
+            result = measure(self._job(scratch), self.on_progress)
         if not isinstance(result, Measurement):
             return Report("\n".join([*self._warnings(), f"NOT MEASURED: {explain(result)}"]), ok=False)
         self.best.offer(before, take_diff(self._base.repository, self._root), result.speedup)

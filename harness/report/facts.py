@@ -40,7 +40,7 @@ def facts(attempt: AttemptMaterial) -> list[Fact]:
     """Of an attempt, what speaks for its patch and what against, the weightiest first."""
     verdict = attempt.verdict
     if verdict is None:
-        return [Fact("look", f"There is no verdict yet: phase {attempt.state.phase or 'not started'}.")]
+        return [Fact("look", f"There is no verdict yet: phase {attempt.state.doing or 'not started'}.")]
     found = [*_measured(verdict), *_workloads(verdict), *_against_reference(verdict, attempt.reference)]
     found += [Fact("bad" if each.severity == "reject" else "look", _finding(each)) for each in verdict.findings]
     if verdict.timing:

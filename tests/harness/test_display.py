@@ -19,12 +19,14 @@ from harness.events import (
     AttemptFinished,
     AttemptRetried,
     AttemptStarted,
+    AttemptWaiting,
     EventAdapter,
     PhaseStarted,
     RunFinished,
     RunResumed,
     TimingProgress,
 )
+from harness.journal import fold
 
 
 class Screen(io.StringIO):
@@ -129,6 +131,32 @@ def test_time_passes_on_the_screen_except_while_something_is_timed() -> None:
             screen.seen()
             time.sleep(1.2)
             assert screen.seen() == ""
+
+
+def test_an_attempt_that_waits_to_measure_says_so_until_it_has_its_turn() -> None:
+    waits = AttemptWaiting(at=AT, attempt="001")
+    turn = AttemptWaiting(at=AT, attempt="001", over=True)
+    step = AgentStep(at=AT, attempt="001", step=4, tool="measure", detail="")
+    screen, stream = Screen(), io.StringIO()
+    plain = PlainDisplay(stream)
+    for event in (step, waits, turn):
+        plain(event)
+    assert [line[:23] for line in stream.getvalue().splitlines()] == [
+        "001: step 4: measure ",
+        "001: waiting to measure",
+    ]
+    with LiveDisplay(terminal(screen)) as display:
+        display(step)
+        assert "waiting" not in screen.seen()
+        display(waits)
+        assert "waiting to measure" in screen.seen()
+        display(turn)
+        shown = screen.seen()
+        assert "waiting" not in shown and "step 4  measure" in shown
+    started = PhaseStarted(at=AT, attempt="001", phase="agent")
+    assert fold([started, step, waits]).attempts["001"].doing == "agent, waiting to measure"
+    assert fold([started, step, waits, turn]).attempts["001"].doing == "agent"
+    assert fold([started, step, waits, step]).attempts["001"].doing == "agent"
 
 
 def test_several_at_once_have_a_line_each_and_those_that_do_not_fit_are_counted() -> None:

@@ -17,8 +17,10 @@ import pytest
 
 from agent.shell import run_command
 from harness import quiet as gate
+from harness import waiting
 from harness.quiet import noisy, quiet
 from harness.stopping import Stopped, stoppable
+from harness.waiting import watched
 
 ENVIRONMENT = {"PATH": "/usr/bin:/bin"}
 
@@ -122,6 +124,52 @@ def test_what_a_thread_waits_is_counted() -> None:
         time.sleep(0.6)
     thread.join(10)
     assert 0.4 < waited[0] < 10
+
+
+def test_who_watches_is_told_of_a_wait_and_of_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(waiting, "TELL_AFTER_SECONDS", 0.1)
+    told: list[bool] = []
+    begun = threading.Event()
+
+    def tell(waits: bool) -> None:
+        told.append(waits)
+        begun.set()
+
+    def measure() -> None:
+        with watched(tell), quiet("cpu"):
+            told.append(waiting.watcher() is tell)
+
+    thread = threading.Thread(target=measure)
+    with noisy():
+        thread.start()
+        assert begun.wait(10)
+        assert told == [True]
+    thread.join(10)
+    assert told == [True, False, True]
+    with watched(tell), quiet("cpu"):
+        pass  # at once: nothing to tell
+    assert told == [True, False, True] and waiting.watcher() is None
+
+
+def test_who_is_called_off_while_waiting_has_no_turn_to_tell_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(waiting, "TELL_AFTER_SECONDS", 0.1)
+    told: list[bool] = []
+    asked = threading.Event()
+
+    def tell(waits: bool) -> None:
+        told.append(waits)
+        asked.set()
+
+    def measure() -> None:
+        with stoppable(asked), watched(tell), pytest.raises(Stopped), quiet("cpu"):
+            told.append(False)
+
+    thread = threading.Thread(target=measure)
+    with noisy():
+        thread.start()
+        thread.join(10)
+        assert not thread.is_alive()
+    assert told == [True]
 
 
 def test_a_measurement_inside_noise_is_a_bug_and_not_a_deadlock() -> None:
