@@ -18,8 +18,9 @@ from agent.stopping import Stop, stoppable
 from agent.tools import tool_specs
 from harness.agents import PatchAgent
 from harness.attempt import Setup, verify_patch
-from harness.display import PlainDisplay, describe
+from harness.display import PlainDisplay
 from harness.errors import HarnessError, UsageError
+from harness.event_text import describe
 from harness.events import Event
 from harness.frame import Frame, frame
 from harness.options import RunOptions

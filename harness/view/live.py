@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 
-from harness.display import describe
+from harness.event_text import describe
 from harness.journal import is_being_written, strict_json
 from harness.report.hidden import revealed
 from harness.store import RunFolder

@@ -13,7 +13,7 @@ import pytest
 from records import AT, HOSTILE, progress, story, verdict, write_run
 from rich.console import Console
 
-from harness.display import JsonDisplay, LiveDisplay, PlainDisplay, print_summary
+from harness.display import JsonDisplay, PlainDisplay, print_summary
 from harness.events import (
     AgentStep,
     AttemptFinished,
@@ -27,6 +27,7 @@ from harness.events import (
     TimingProgress,
 )
 from harness.journal import fold
+from harness.live_display import LiveDisplay
 
 
 class Screen(io.StringIO):

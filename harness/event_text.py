@@ -1,0 +1,120 @@
+"""An event as one printable line: for logs, for whoever watches, for the live page."""
+
+from __future__ import annotations
+
+from functools import singledispatch
+
+from harness.events import (
+    AdmissionStep,
+    Admitted,
+    AgentNotice,
+    AgentStep,
+    AttemptBriefed,
+    AttemptFinished,
+    AttemptRetried,
+    AttemptWaiting,
+    Event,
+    PhaseStarted,
+    RunFinished,
+    RunResumed,
+    RunStarted,
+    TimingProgress,
+)
+from harness.show import headline
+from harness.text import bar, interval_text, printable, shortened
+from harness.timing.measurement import Progress
+
+DETAIL_WIDTH = 100
+WAITING = "waiting to measure: something else on this machine measures, or has yet to give way"
+
+
+@singledispatch
+def describe(_event: Event) -> str:
+    """An event as one printable line; empty for those a reader can do without."""
+    return ""
+
+
+@describe.register
+def _(event: RunStarted) -> str:
+    who = f"{event.agent} ({event.model})" if event.model else event.agent
+    controls = f", controls: {event.controls}" if event.controls else ""
+    head = printable(f"run {event.run}: {event.task}, agent {who}, attempts: {event.attempts}{controls}")
+    return f"{head}\n{printable(event.note)}" if event.note else head
+
+
+@describe.register
+def _(event: AdmissionStep) -> str:
+    detail = progress_text(event.progress) if event.progress else shortened(event.detail, DETAIL_WIDTH)
+    state = "" if event.progress and event.state == "started" else f" {event.state}"
+    return f"base: {event.step.replace('_', ' ')}{state}{f': {detail}' if detail else ''}"
+
+
+@describe.register
+def _(event: Admitted) -> str:
+    noise = interval_text(event.noise.speedup)
+    return f"base: admitted, {event.expected_tests} tests, base against itself {noise}"
+
+
+@describe.register
+def _(event: AttemptBriefed) -> str:
+    """What an attempt goes on from; empty where it begins from nothing and nobody gave it a hint."""
+    parts = [f"{event.kind} of {', '.join(event.parents)}"] if event.parents else []
+    parts += [f"begins with the patch of {event.start_from}"] if event.start_from else []
+    parts += [f"island {event.island}"] if event.island is not None and parts else []
+    parts += [f"hints: {len(event.hints)}"] if event.hints else []
+    return printable(f"{event.attempt}: {', '.join(parts)}") if parts else ""
+
+
+@describe.register
+def _(event: PhaseStarted) -> str:
+    return f"{printable(event.attempt)}: {event.phase}"
+
+
+@describe.register
+def _(event: AgentStep) -> str:
+    what = shortened(f"{event.tool} {event.detail}", DETAIL_WIDTH)
+    return f"{printable(event.attempt)}: step {event.step}: {what}"
+
+
+@describe.register
+def _(event: AgentNotice) -> str:
+    return f"{printable(event.attempt)}: {printable(event.text, multiline=True)}"
+
+
+@describe.register
+def _(event: AttemptWaiting) -> str:
+    return "" if event.over else f"{printable(event.attempt)}: {WAITING}"
+
+
+@describe.register
+def _(event: TimingProgress) -> str:
+    return f"{printable(event.attempt)}: {event.phase}: {progress_text(event.progress)}"
+
+
+@describe.register
+def _(event: AttemptRetried) -> str:
+    why = shortened(event.message, DETAIL_WIDTH)
+    return f"{printable(event.attempt)}: again in {event.pause_seconds:g} s ({printable(event.cause)}: {why})"
+
+
+@describe.register
+def _(event: AttemptFinished) -> str:
+    return f"{headline(event.verdict).plain}: {printable(event.verdict.message)}"
+
+
+@describe.register
+def _(event: RunResumed) -> str:
+    forced = f"; changed since it began: {', '.join(event.forced)}" if event.forced else ""
+    return printable(f"run {event.run}: resumed, {event.finished} of {event.attempts} judged{forced}")
+
+
+@describe.register
+def _(event: RunFinished) -> str:
+    ending = "interrupted" if event.interrupted else "failed" if event.error else "finished"
+    return printable(f"run {event.run}: {event.budget or ending}")
+
+
+def progress_text(progress: Progress, *, drawn: bool = False) -> str:
+    """How far a measurement is, and its interval so far."""
+    drawing = bar(progress.sessions, progress.most_sessions) + " " if drawn else "sessions "
+    return f"{drawing}{progress.sessions}/{progress.most_sessions}  {interval_text(progress.speedup)}"
