@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from harness.admission import now
 from harness.brief import Brief, read_brief, write_brief
 from harness.events import AttemptBriefed, Emit, Event
+from harness.hints import read_hints
 from harness.plan import Slot
 from harness.store import RunFolder
 from harness.strategy import Member, Strategy
@@ -57,6 +58,8 @@ class Briefing:
         if brief is None:
             rng = random.Random(f"{self._seed}:strategy:{slot.name}")
             brief = self._strategy.brief(slot, self.population(), rng)
+            said = [hint.text for hint in read_hints(self._folder)]
+            brief = brief.model_copy(update={"hints": [*brief.hints, *said]})
             write_brief(folder, brief)
         if slot.name not in self._told:  # a kill may have come between the file and the journal
             self._told.add(slot.name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import singledispatch
 
+from harness.brief_view import began_text
 from harness.events import (
     AdmissionStep,
     Admitted,
@@ -58,10 +59,9 @@ def _(event: Admitted) -> str:
 @describe.register
 def _(event: AttemptBriefed) -> str:
     """What an attempt goes on from; empty where it begins from nothing and nobody gave it a hint."""
-    parts = [f"{event.kind} of {', '.join(event.parents)}"] if event.parents else []
-    parts += [f"begins with the patch of {event.start_from}"] if event.start_from else []
-    parts += [f"island {event.island}"] if event.island is not None and parts else []
-    parts += [f"hints: {len(event.hints)}"] if event.hints else []
+    parts = [began] if (began := began_text(event)) else []
+    if event.hints:
+        parts.append(f"hints: {len(event.hints)}, the last: {shortened(event.hints[-1], 60)}")
     return printable(f"{event.attempt}: {', '.join(parts)}") if parts else ""
 
 

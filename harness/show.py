@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.bars import WorkloadBars
+from harness.brief_view import brief_json, brief_parts
 from harness.errors import HarnessError, StorageError
 from harness.evidence import patch_statistics, timeline
 from harness.journal import AttemptState, RunState, fold, is_being_written, read_events
@@ -137,6 +138,7 @@ class Shown:
             "attempt": self.folder.name,
             "phase": self.attempt.phase,
             "steps": self.attempt.steps,
+            "brief": brief_json(self.folder),
             "verdict": verdict.model_dump() if verdict else None,
             "files": {path.name: str(path) for path in self.files},
         }
@@ -153,6 +155,7 @@ class Shown:
             parts.append(safe(f"no verdict yet: {phase}, {self.attempt.steps} agent steps"))
         else:
             parts += verdict_parts(verdict)
+        parts += brief_parts(self.folder)
         parts += [*patch_statistics(self.diff()), *timeline(self.folder.trajectory)]
         if self.files:
             parts.append(

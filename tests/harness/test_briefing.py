@@ -10,9 +10,12 @@ import pytest
 from records import verdict
 
 from harness.brief import Brief, read_brief, write_brief
+from harness.brief_view import brief_parts
 from harness.briefing import Briefing
 from harness.errors import UsageError
+from harness.event_text import describe
 from harness.events import AttemptBriefed, Event
+from harness.hints import add_hint
 from harness.kept import start_over
 from harness.plan import Slot
 from harness.store import RunFolder
@@ -111,3 +114,20 @@ def test_a_brief_that_cannot_be_read_is_named(tmp_path: Path) -> None:
 def test_a_strategy_that_is_not_there_is_told_with_the_way_out(wanted: str, says: str) -> None:
     with pytest.raises(UsageError, match=f"(?s){says}"):
         strategy_for(wanted, BestOfN())
+
+
+def test_hints_reach_the_attempts_that_start_after_them(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "run")
+    events: list[Event] = []
+    brief = Briefing(BestOfN(), 7, folder, list, events.append)
+    folder.path.mkdir()
+    first = brief(Slot(name="001"))
+    add_hint(folder, "look at the sort first")
+    second = brief(Slot(name="002"))
+    assert first is not None and second is not None
+    assert (first.hints, second.hints) == ([], ["look at the sort first"])
+    assert brief(Slot(name="001")) == first  # tried again: it had started before
+    assert [event.hints for event in events if isinstance(event, AttemptBriefed)] == [[], ["look at the sort first"]]
+    assert "the last: look at the sort" in describe(events[1])
+    shown = "".join(line.plain for line in brief_parts(folder.attempt("002")))
+    assert shown == "hint     look at the sort first"

@@ -50,6 +50,7 @@ def test_an_attempt_without_a_verdict_says_how_far_it_came(tmp_path: Path) -> No
         "attempt": "001",
         "phase": "agent",
         "steps": 1,
+        "brief": None,
         "verdict": None,
         "files": None,
         "diff": DIFF,
