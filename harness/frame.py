@@ -109,19 +109,22 @@ class Frame:
 
 
 @contextmanager
-def frame(options: RunOptions, emit: Emit, resumed: RunFolder | None = None) -> Iterator[Frame]:
+def frame(
+    options: RunOptions, emit: Emit, resumed: RunFolder | None = None, task: LoadedTask | None = None
+) -> Iterator[Frame]:
     """Everything around a run.
 
     Args:
         options: what was asked for.
         emit: where events go beside the journal.
         resumed: the run to go on with; a new one without.
+        task: the task where it is not, word for word, what the file says that `options` name.
 
     Raises:
         HarnessError: the task is wrong, a folder cannot be written, or another process is working on this run.
         Interrupted: Ctrl-C or SIGTERM; what was finished by then is in the journal.
     """
-    loaded = with_limits(load_task(options.task), options.limits)
+    loaded = with_limits(task or load_task(options.task), options.limits)
     use_sandbox(options.sandbox)
     require_writable(options.worktrees)
     folder = resumed or create_run(loaded.task.name, options.out)

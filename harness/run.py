@@ -177,15 +177,21 @@ def run_agent_once(options: RunOptions, make: Callable[[LoadedTask, Repository],
     return RunOutcome(run_folder=run.folder, verdicts=run.verdicts)
 
 
-def verify_task(options: RunOptions, patch: Path, emit: Emit) -> RunOutcome:
+def verify_task(options: RunOptions, patch: Path, emit: Emit, task: LoadedTask | None = None) -> RunOutcome:
     """Judge one patch from anywhere against a task, with the record a run leaves.
+
+    Args:
+        options: which task, and where its record goes.
+        patch: the diff.
+        emit: where events go.
+        task: the task where it is not, word for word, what the file says; see `frame`.
 
     Raises:
         UsageError: the patch file is not there, or cannot be read.
         HarnessError: as `run_task`.
     """
     _require_readable(patch)
-    with frame(options, emit) as run:
+    with frame(options, emit, task=task) as run:
         agent = PatchAgent()
         run.begin(agent)
         setup = run.admit(agent, secrets.randbits(53) if options.seed is None else options.seed)

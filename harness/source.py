@@ -64,7 +64,7 @@ def _copy_folder(folder: Path, files: Path) -> None:
 
 def _take_commit(loaded: LoadedTask, url: str, commit: str, files: Path) -> None:
     """The files of one commit, through an archive: nothing else of the repository comes along."""
-    if "://" not in url and "@" not in url:
+    if is_local(url):
         local = loaded.resolve(url)
         if not local.exists():
             raise TaskError(f"{loaded.file}: source.git: there is no repository {url}.", remedy=f"Looked for {local}.")
@@ -74,18 +74,35 @@ def _take_commit(loaded: LoadedTask, url: str, commit: str, files: Path) -> None
         run_git(files.parent, "clone", "--quiet", "--bare", url, str(clone))
     except GitError as error:
         raise TaskError(f"{loaded.file}: source.git: {url} cannot be cloned: {error.stderr}") from error
-    archive = files.parent / "base.tar"
     try:
         run_git(clone, "cat-file", "-e", f"{commit}^{{commit}}")
-        run_git(clone, "archive", "--format=tar", f"--output={archive}", commit)
+        take_tree(clone, commit, files)
     except GitError as error:
         raise TaskError(
             f"{loaded.file}: source.commit: {commit} is not a commit in {url}.",
             remedy="Give a full hash that `git cat-file -t` knows there; a branch that was never pushed is not enough.",
         ) from error
+
+
+def is_local(url: str) -> bool:
+    """Whether what a task file calls a git source is a path."""
+    return "://" not in url and "@" not in url
+
+
+def take_tree(repository: Path, tree: str, files: Path) -> None:
+    """Write the files of a commit, or of a folder in it (`COMMIT:FOLDER`), into a new folder.
+
+    They come through an archive: nothing else of the repository comes along.
+
+    Raises:
+        GitError: there is no such tree.
+    """
+    archive = files.parent / "base.tar"
+    run_git(repository, "archive", "--format=tar", f"--output={archive}", tree)
     files.mkdir()
     with tarfile.open(archive) as tar:
         tar.extractall(files, filter="data")
+    archive.unlink()
 
 
 def _take_sdist(loaded: LoadedTask, requirement: str, files: Path) -> None:
