@@ -12,7 +12,17 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 from typer.core import TyperGroup
 
-from harness import __version__, cli_house, cli_look, cli_merge, cli_sessions, cli_steer, cli_tools, cli_trust
+from harness import (
+    __version__,
+    cli_ablate,
+    cli_house,
+    cli_look,
+    cli_merge,
+    cli_sessions,
+    cli_steer,
+    cli_tools,
+    cli_trust,
+)
 from harness.cli_options import (
     CODE_FASTER,
     BaseUrl,
@@ -282,7 +292,7 @@ def verify(
     raise typer.Exit(code)
 
 
-for room in (cli_steer, cli_trust, cli_look, cli_merge, cli_tools, cli_house, cli_sessions):
+for room in (cli_steer, cli_ablate, cli_trust, cli_look, cli_merge, cli_tools, cli_house, cli_sessions):
     room.add_verbs(app)
 
 

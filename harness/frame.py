@@ -84,7 +84,7 @@ class Frame:
         root, scratch = self.space / "base", self.space / "scratch"
         if kept is None:
             base = admit(self.loaded, self.sealed, root, scratch, seed, self.emit)
-            write_admission(self.folder, _admission(base))
+            write_admission(self.folder, admission_of(base))
         else:
             base = readmit(self.loaded, self.sealed, root, scratch, kept, self.emit)
         self.emit(Admitted(at=now(), noise=base.noise, expected_tests=len(base.expected)))
@@ -180,7 +180,8 @@ def _started(run: Frame, agent: Agent, controls: int) -> RunStarted:
     )
 
 
-def _admission(base: Base) -> Admission:
+def admission_of(base: Base) -> Admission:
+    """What is written down of an admitted base."""
     return Admission(
         device=base.device,
         expected=sorted(base.expected),

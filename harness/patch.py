@@ -77,10 +77,15 @@ def take_diff(repository: Repository, work_tree: Path) -> Patch:
     exclude.write_text("".join(f"{name}\n" for name in _LEFTOVERS))
     with repository.index_over(work_tree) as env:
         run_git(work_tree, "add", "--all", "--intent-to-add", env=env)
-        diff = ("diff", "--no-ext-diff", "--no-textconv", "--no-renames", "--no-color")
-        text = run_git(work_tree, *diff, "--binary", "--full-index", repository.commit, env=env)
-        raw = run_git(work_tree, *diff, "--raw", "-z", repository.commit, env=env)
-        numbers = run_git(work_tree, *diff, "--numstat", "-z", repository.commit, env=env)
+        return read_diff(repository, work_tree, env)
+
+
+def read_diff(repository: Repository, folder: Path, env: dict[str, str], *options: str) -> Patch:
+    """The difference between the base and what the index in `env` says; with `--cached`, its content alone."""
+    diff = ("diff", "--no-ext-diff", "--no-textconv", "--no-renames", "--no-color", *options)
+    text = run_git(folder, *diff, "--binary", "--full-index", repository.commit, env=env)
+    raw = run_git(folder, *diff, "--raw", "-z", repository.commit, env=env)
+    numbers = run_git(folder, *diff, "--numstat", "-z", repository.commit, env=env)
     added, removed, binary = _count(numbers)
     return Patch(text=text, changes=_changes(raw), insertions=added, deletions=removed, binary=binary)
 
