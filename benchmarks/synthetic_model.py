@@ -41,8 +41,9 @@ class Ideas:
 
     A fresh attempt fails in a quarter of cases, changes nothing that counts in another third, and else finds one of
     four approaches, the better the rarer, with few of its eight improvements. Going on from a parent adds one
-    improvement at most, and the more the parent has, the harder the next is to find: gains diminish. Bringing two
-    patches together joins the improvements of those that are built on the same approach.
+    improvement at most, and the more the parent has, the harder the next is to find: gains diminish. One in ten that
+    are to go on begin anew instead. Bringing two patches together joins the improvements of those that are built on
+    the same approach. The model learns nothing from what it is told but what it begins with.
     """
 
     def __init__(self, rng: random.Random) -> None:
@@ -71,9 +72,9 @@ class Ideas:
         luck = rng.random()
         if luck < 0.2:
             return SyntheticPatch(works=False)
-        if parent.approach == NO_APPROACH:
+        if luck < 0.3 or parent.approach == NO_APPROACH:
             return self.fresh(rng)
-        if luck < 0.35:
+        if luck < 0.4:
             return SyntheticPatch(approach=parent.approach, ideas=parent.ideas, drift=-rng.expovariate(1 / 0.02))
         missing = [i for i in range(IDEAS) if i not in parent.ideas]
         found = {rng.choice(missing)} if missing and rng.random() < len(missing) / IDEAS else set()

@@ -45,7 +45,8 @@ class Row(Record):
         geometric_mean: of speedups over counted attempts, failures as 1.0x; None where nothing counted.
         interval: of `geometric_mean`; None below two attempts, or where all attempts counted the same.
         mean_of_correct: geometric mean over attempts that were correct and timed, whatever came of it.
-        best: the best published speedup with its measurement's own interval; `best_attempt` is its RUN/ATTEMPT.
+        best: the best published speedup, with the interval that allows for its having been the best of its run;
+            `best_attempt` is its RUN/ATTEMPT.
         usd: dollars over all attempts, None when any price is unknown; `tokens` and `seconds` likewise totals.
         usd_per_success: dollars for each faster attempt; None without one, or with an unknown price.
         tokens_per_success: input and output tokens for each faster attempt; None without one.
@@ -156,7 +157,7 @@ def _row(agent: str, model: str | None, verdicts: Sequence[Verdict]) -> Row:
     speedups = [value for verdict in verdicts if (value := verdict.counted_speedup) is not None]
     correct = [v.speedup.estimate for v in verdicts if v.status in ("faster", "same", "slower") and v.speedup]
     faster = [v for v in verdicts if v.status == "faster" and v.speedup]
-    best = max(faster, key=lambda v: v.speedup.estimate if v.speedup else 0.0, default=None)
+    best = max(faster, key=lambda v: v.published.low if v.published else 0.0, default=None)
     prices = [verdict.cost.usd for verdict in verdicts]
     tokens = sum(used.input + used.output for used in (verdict.cost.tokens for verdict in verdicts))
     usd = None if None in prices else sum(price for price in prices if price is not None)
@@ -173,7 +174,7 @@ def _row(agent: str, model: str | None, verdicts: Sequence[Verdict]) -> Row:
         geometric_mean=geometric_mean(speedups),
         interval=geometric_interval(speedups),
         mean_of_correct=geometric_mean(correct),
-        best=best.speedup if best else None,
+        best=best.published if best else None,
         best_attempt="/".join(filter(None, (best.run, best.attempt))) or None if best else None,
         usd=usd,
         tokens=tokens,

@@ -114,9 +114,12 @@ def _unsettled(verdict: Verdict, run: RunFolder) -> Verdict:
 
 
 def winner(attempts: Sequence[Verdict]) -> Verdict | None:
-    """The best attempt of a run: of those that are `faster`, the one with the highest estimate; None without any."""
+    """The best attempt of a run: of those that are `faster`, the one whose interval begins highest; None without any.
+
+    Of many, the highest estimate is the luckiest, and one that was measured badly does not get far with its low end.
+    """
     faster = [each for each in attempts if each.status == "faster" and each.speedup and each.timing and each.attempt]
-    return max(faster, key=lambda each: each.speedup.estimate if each.speedup else 0.0, default=None)
+    return max(faster, key=lambda each: each.speedup.low if each.speedup else 0.0, default=None)
 
 
 def adjusted_interval(confirmation: Measurement, chosen_from: int) -> Interval | None:

@@ -13,9 +13,10 @@ from harness.brief_view import brief_json, brief_parts
 from harness.errors import HarnessError, StorageError
 from harness.evidence import patch_statistics, timeline
 from harness.journal import AttemptState, RunState, fold, is_being_written, read_events
+from harness.selection import winner
 from harness.store import AttemptFolder, RunFolder
 from harness.text import amount, duration_text, interval_text, printable, safe, shortened
-from harness.verdict import Cost, Verdict, WorkloadResult
+from harness.verdict import Cost, Interval, Verdict, WorkloadResult
 
 if TYPE_CHECKING:
     from rich.console import Group, RenderableType
@@ -246,18 +247,17 @@ class RunLine:
             "started_at": started.at if started else None,
             "attempts": started.attempts if started else 0,
             "judged": len(self.judged),
-            "best": best.model_dump(include={"attempt", "status", "speedup"}) if best else None,
+            "best": {"attempt": best.attempt, "status": best.status, "speedup": _plain(best.published)}
+            if best
+            else None,
             "status": self.status,
             "error": self.state.error,
         }
 
     @property
     def best(self) -> Verdict | None:
-        """The verdict `faster` with the highest estimate; without one, the last verdict there is."""
-        faster = [verdict for verdict in self.judged if verdict.status == "faster" and verdict.speedup]
-        if faster:
-            return max(faster, key=lambda verdict: verdict.speedup.estimate if verdict.speedup else 0.0)
-        return self.judged[-1] if self.judged else None
+        """The verdict `faster` whose interval begins highest; without one, the last verdict there is."""
+        return winner(self.judged) or (self.judged[-1] if self.judged else None)
 
     @property
     def judged(self) -> list[Verdict]:
@@ -285,6 +285,10 @@ def load_run_line(folder: RunFolder) -> RunLine:
     return RunLine(folder, state, "running" if is_being_written(folder.journal) else "killed")
 
 
+def _plain(interval: Interval | None) -> dict[str, float] | None:
+    return None if interval is None else interval.model_dump()
+
+
 def run_table(lines: list[RunLine]) -> Table:
     """Runs, one a line."""
     from rich.table import Table  # noqa: PLC0415
@@ -295,7 +299,9 @@ def run_table(lines: list[RunLine]) -> Table:
     for line in lines:
         started, best = line.state.started, line.best
         result = (
-            (interval_text(best.speedup) if best.status == "faster" and best.speedup else best.status) if best else ""
+            (interval_text(best.published) if best.status == "faster" and best.published else best.status)
+            if best
+            else ""
         )
         table.add_row(
             safe(line.folder.name),

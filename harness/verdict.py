@@ -185,6 +185,12 @@ class Verdict(Record):
         return self.agent in (PLACEBO, REFERENCE)
 
     @property
+    def published(self) -> Interval | None:
+        """What may be said of it by itself: of a run's best attempt, the interval that allows for its being picked."""
+        adjusted = self.timing.adjusted if self.timing is not None else None
+        return adjusted or self.speedup
+
+    @property
     def counted_speedup(self) -> float | None:
         """What this attempt adds to a mean: its estimate, 1.0 for anything that earned none, None if not counted."""
         if self.status == "infra_failed":

@@ -11,10 +11,12 @@ from pathlib import Path
 import pytest
 from records import AT, device, interval, story, verdict, write_run
 
+from harness import cli
 from harness.events import RunFinished
 from harness.journal import fold, read_events, strict_json
-from harness.selection import best_of, overall_values, settle_best
-from harness.show import best_of_text
+from harness.leaderboard import leaderboard
+from harness.selection import best_of, overall_values, settle_best, winner
+from harness.show import best_of_text, load_run_line
 from harness.store import RunFolder
 from harness.timing.measurement import Measurement, Sample
 from harness.timing.statistics import hodges_lehmann
@@ -144,3 +146,27 @@ def test_who_was_the_best_before_the_run_went_on_is_so_no_more(tmp_path: Path) -
     assert later[:2] == three[:2]
     assert later[2].timing is not None and later[2].timing.chosen_from == 3
     assert json.loads(folder.attempt("002").verdict.read_text()) == json.loads(three[1].model_dump_json())
+
+
+def test_what_stands_for_a_run_is_the_interval_that_allows_for_the_choice(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "moe_align-20261121-004512")
+    kept = {"selection": None, "confirmation": measurement(3.0).model_dump()}
+    folder.attempt("002").create().samples.write_text(strict_json(kept))
+    settled = settle_best([verdict(speedup=2.0), verdict(speedup=3.0, attempt="002")], folder)
+    assert settled[1].timing is not None and settled[1].timing.adjusted is not None
+    published = settled[1].timing.adjusted
+    assert settled[1].published == published != settled[1].speedup
+    assert settled[0].published == settled[0].speedup
+    assert leaderboard(settled)[0].rows[0].best == published
+    run = write_run(tmp_path, settled[1], [*story(settled[1])[:-1], RunFinished(at=AT, run="x", attempts=settled)])
+    assert load_run_line(run).as_json()["best"]["speedup"] == published.model_dump()
+    assert cli._meets(settled, published.low - 0.001)
+    assert not cli._meets(settled, published.low + 0.001)
+
+
+def test_the_winner_is_who_is_sure_to_be_fast_not_who_was_lucky() -> None:
+    lucky = verdict(attempt="001", speedup=None).model_copy(update={"speedup": interval(3.2, 2.0, 5.0)})
+    sure = verdict(attempt="002", speedup=3.0)
+    lucky = lucky.model_copy(update={"timing": sure.timing})
+    assert winner([lucky, sure]) is sure
+    assert winner([verdict("same"), verdict("incorrect")]) is None
