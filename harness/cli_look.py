@@ -51,7 +51,7 @@ def models(base_url: BaseUrl = None, json: Json = False) -> None:
 
 def list_runs(out: Out = Path("runs"), json: Json = False) -> None:
     """List the runs: task, agent, when, attempts, best, status."""
-    from harness.show import load_run_line, run_table  # noqa: PLC0415
+    from harness.run_lines import load_run_line, run_table  # noqa: PLC0415
     from harness.store import find_runs  # noqa: PLC0415
 
     lines = [load_run_line(folder) for folder in find_runs(out)]

@@ -21,6 +21,7 @@ from harness.errors import HarnessError, StorageError
 from harness.events import (
     Admitted,
     AgentStep,
+    AttemptBriefed,
     AttemptFinished,
     AttemptStarted,
     AttemptWaiting,
@@ -255,6 +256,7 @@ class RunState:
 
     `finished` is false for a run that was killed or is still going; `interrupted` means that it was told to end,
     `error` that it ended before its attempts did, and why; `budget` that one of the run's own limits ended it.
+    `briefs` is what the search strategy told each attempt, by its name; empty for runs of older versions.
     """
 
     started: RunStarted | None = None
@@ -264,6 +266,7 @@ class RunState:
     interrupted: bool = False
     error: str | None = None
     budget: str | None = None
+    briefs: dict[str, AttemptBriefed] = field(default_factory=dict)
 
     @property
     def verdicts(self) -> list[Verdict]:
@@ -276,6 +279,7 @@ def fold(events: Iterable[Event]) -> RunState:
     started: RunStarted | None = None
     admitted: Admitted | None = None
     attempts: dict[str, AttemptState] = {}
+    briefs: dict[str, AttemptBriefed] = {}
     last: Event | None = None
     for event in events:
         if isinstance(event, RunStarted):
@@ -284,20 +288,12 @@ def fold(events: Iterable[Event]) -> RunState:
             started = started.model_copy(update={"attempts": event.attempts - started.controls})
         elif isinstance(event, Admitted):
             admitted = event
+        elif isinstance(event, AttemptBriefed):
+            briefs[event.attempt] = event
         elif isinstance(event, AttemptStarted):
             attempts[event.attempt] = AttemptState()
-        elif isinstance(event, PhaseStarted):
-            attempts[event.attempt] = replace(
-                attempts.get(event.attempt, AttemptState()), phase=event.phase, waits=False
-            )
-        elif isinstance(event, AgentStep):
-            attempts[event.attempt] = replace(
-                attempts.get(event.attempt, AttemptState()), steps=event.step, waits=False
-            )
-        elif isinstance(event, AttemptWaiting):
-            attempts[event.attempt] = replace(attempts.get(event.attempt, AttemptState()), waits=not event.over)
-        elif isinstance(event, AttemptFinished):
-            attempts[event.attempt] = replace(attempts.get(event.attempt, AttemptState()), verdict=event.verdict)
+        elif isinstance(event, PhaseStarted | AgentStep | AttemptWaiting | AttemptFinished):
+            attempts[event.attempt] = _after(attempts.get(event.attempt, AttemptState()), event)
         elif isinstance(event, RunFinished):
             # Only when all is over is it known from how many the best was chosen: the last word counts.
             for verdict in event.attempts:
@@ -305,8 +301,20 @@ def fold(events: Iterable[Event]) -> RunState:
                 attempts[name] = replace(attempts.get(name, AttemptState()), verdict=verdict)
         last = event
     if not isinstance(last, RunFinished):  # Never ended, or ended and was resumed.
-        return RunState(started, admitted, attempts)
-    return RunState(started, admitted, attempts, True, last.interrupted, last.error, last.budget)
+        return RunState(started, admitted, attempts, briefs=briefs)
+    return RunState(started, admitted, attempts, True, last.interrupted, last.error, last.budget, briefs)
+
+
+def _after(state: AttemptState, event: PhaseStarted | AgentStep | AttemptWaiting | AttemptFinished) -> AttemptState:
+    match event:
+        case PhaseStarted():
+            return replace(state, phase=event.phase, waits=False)
+        case AgentStep():
+            return replace(state, steps=event.step, waits=False)
+        case AttemptWaiting():
+            return replace(state, waits=not event.over)
+        case AttemptFinished():
+            return replace(state, verdict=event.verdict)
 
 
 def _cannot(verb: str, path: Path, error: OSError) -> StorageError:

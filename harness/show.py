@@ -1,22 +1,20 @@
-"""What `harness show` and `harness list` print: verdicts, workloads and runs, as rich renderables and as JSON."""
+"""What `harness show` prints: an attempt with its verdict and workloads, as rich renderables and as JSON."""
 
 from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.bars import WorkloadBars
 from harness.brief_view import brief_json, brief_parts
-from harness.errors import HarnessError, StorageError
+from harness.errors import StorageError
 from harness.evidence import patch_statistics, timeline
-from harness.journal import AttemptState, RunState, fold, is_being_written, read_events
-from harness.selection import winner
-from harness.store import AttemptFolder, RunFolder
-from harness.text import amount, duration_text, interval_text, printable, safe, shortened
-from harness.verdict import Cost, Interval, Verdict, WorkloadResult
+from harness.journal import AttemptState, RunState, fold, read_events
+from harness.store import AttemptFolder
+from harness.text import amount, duration_text, interval_text, printable, safe
+from harness.verdict import Cost, Verdict, WorkloadResult
 
 if TYPE_CHECKING:
     from rich.console import Group, RenderableType
@@ -225,99 +223,3 @@ def load_shown(folder: AttemptFolder) -> Shown:
     """
     run = fold(read_events(folder.run.journal))
     return Shown(folder, run.attempts.get(folder.name, AttemptState()), run)
-
-
-@dataclass(frozen=True)
-class RunLine:
-    """A run as `harness list` shows it."""
-
-    folder: RunFolder
-    state: RunState
-    status: str
-
-    def as_json(self) -> dict[str, Any]:
-        """The same as plain JSON values."""
-        started, best = self.state.started, self.best
-        return {
-            "run": self.folder.name,
-            "path": str(self.folder.path),
-            "task": started.task if started else None,
-            "agent": started.agent if started else None,
-            "model": started.model if started else None,
-            "started_at": started.at if started else None,
-            "attempts": started.attempts if started else 0,
-            "judged": len(self.judged),
-            "best": {"attempt": best.attempt, "status": best.status, "speedup": _plain(best.published)}
-            if best
-            else None,
-            "status": self.status,
-            "error": self.state.error,
-        }
-
-    @property
-    def best(self) -> Verdict | None:
-        """The verdict `faster` whose interval begins highest; without one, the last verdict there is."""
-        return winner(self.judged) or (self.judged[-1] if self.judged else None)
-
-    @property
-    def judged(self) -> list[Verdict]:
-        """The verdicts on the agent's attempts; placebos, the reference patch and imported sessions left out."""
-        return [verdict for verdict in self.state.verdicts if verdict.was_judged and not verdict.is_control]
-
-
-def _ending(state: RunState) -> str:
-    """How a run that ended ended."""
-    if state.interrupted:
-        return "interrupted"
-    return "failed" if state.error else "out of budget" if state.budget else "finished"
-
-
-def load_run_line(folder: RunFolder) -> RunLine:
-    """A run's line; a damaged journal is a status, for it must not hide the other runs."""
-    try:
-        state = fold(read_events(folder.journal))
-    except HarnessError:
-        return RunLine(folder, RunState(), "damaged")
-    if state.verdicts and not any(verdict.was_judged for verdict in state.verdicts):
-        return RunLine(folder, state, "imported")
-    if state.finished:
-        return RunLine(folder, state, _ending(state))
-    return RunLine(folder, state, "running" if is_being_written(folder.journal) else "killed")
-
-
-def _plain(interval: Interval | None) -> dict[str, float] | None:
-    return None if interval is None else interval.model_dump()
-
-
-def run_table(lines: list[RunLine]) -> Table:
-    """Runs, one a line."""
-    from rich.table import Table  # noqa: PLC0415
-
-    table = Table()
-    for heading in ("run", "task", "agent", "when", "attempts", "best", "status"):
-        table.add_column(heading, justify="right" if heading == "attempts" else "left", overflow="fold")
-    for line in lines:
-        started, best = line.state.started, line.best
-        result = (
-            (interval_text(best.published) if best.status == "faster" and best.published else best.status)
-            if best
-            else ""
-        )
-        table.add_row(
-            safe(line.folder.name),
-            safe(started.task if started else "?"),
-            safe(" ".join(filter(None, (started.agent, started.model))) if started else "?"),
-            safe(local_time(started.at) if started else "?"),
-            f"{len(line.judged)}/{started.attempts}" if started else "?",
-            safe(result, STYLES[best.status] if best else ""),
-            safe(line.status, "" if line.status == "finished" else "yellow"),
-        )
-    return table
-
-
-def local_time(stamp: str) -> str:
-    """An ISO time in this machine's zone, to the minute; anything else as it is, shortened."""
-    try:
-        return datetime.fromisoformat(stamp).astimezone().strftime("%Y-%m-%d %H:%M")
-    except ValueError:
-        return shortened(stamp, 20)

@@ -8,7 +8,16 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from harness.events import AdmissionStep, Admitted, AttemptFinished, AttemptStarted, Event, RunFinished, RunStarted
+from harness.events import (
+    AdmissionStep,
+    Admitted,
+    AttemptBriefed,
+    AttemptFinished,
+    AttemptStarted,
+    Event,
+    RunFinished,
+    RunStarted,
+)
 from harness.journal import encode_event, strict_json
 from harness.store import RunFolder
 from harness.timing.gpu_records import GpuBlock, GpuEvidence
@@ -214,6 +223,41 @@ def trajectory(steps: int) -> str:
     return "".join(strict_json(line) + "\n" for line in lines)
 
 
+def a_search(attempt: str, judged: list[Verdict], rng: random.Random) -> AttemptBriefed:
+    """What a strategy with two islands tells an attempt: a fresh start at first, then one of the best, or two."""
+    best = sorted((each for each in judged if each.status == "faster"), key=lambda each: -each.counted_speedup)[:4]
+    place = int(attempt)
+    parents = (
+        [str(each.attempt) for each in rng.sample(best, min(len(best), 1 + (place % 5 == 0)))] if place > 3 else []
+    )
+    return AttemptBriefed(
+        at=BEGAN.isoformat(),
+        attempt=attempt,
+        strategy="evolve",
+        kind=("fresh", "refine", "crossover")[len(parents)],
+        parents=parents,
+        start_from=parents[0] if parents else None,
+        island=place % 2,
+        hints=["Sort narrow keys."] if place % 7 == 0 else [],
+    )
+
+
+def descended(judged: Verdict, parent: Verdict, rng: random.Random) -> Verdict:
+    """The verdict of an attempt that went on from another: if it is faster, then by about as much as its parent."""
+    if judged.status != "faster" or judged.speedup is None or parent.speedup is None:
+        return judged
+    factor = parent.speedup.estimate * math.exp(rng.gauss(0.08, 0.12)) / judged.speedup.estimate
+
+    def scaled(ratio: Interval) -> Interval:
+        return Interval(**{key: value * factor for key, value in ratio.model_dump().items()})
+
+    workloads = [
+        each.model_copy(update={"speedup": scaled(each.speedup), "candidate_us": each.candidate_us / factor})
+        for each in judged.workloads
+    ]
+    return judged.model_copy(update={"speedup": scaled(judged.speedup), "workloads": workloads})
+
+
 def started(run: str, attempts: int, controls: int = 0) -> RunStarted:
     return RunStarted(
         at=BEGAN.isoformat(),
@@ -231,10 +275,19 @@ def started(run: str, attempts: int, controls: int = 0) -> RunStarted:
 
 
 def write_synthetic_run(
-    out: Path, attempts: int, *, seed: int = 1, name: str = "moe_align-20261120-090000", samples: int = 40
+    out: Path,
+    attempts: int,
+    *,
+    seed: int = 1,
+    name: str = "moe_align-20261120-090000",
+    samples: int = 40,
+    search: bool = False,
 ) -> RunFolder:
-    """A finished run; the first `samples` timed attempts have raw samples, which are what takes the time."""
-    rng = random.Random(seed)
+    """A finished run; the first `samples` timed attempts have raw samples, which are what takes the time.
+
+    With `search` its attempts go on from one another.
+    """
+    rng, choices = random.Random(seed), random.Random(seed)
     folder = RunFolder(out / name)
     folder.path.mkdir(parents=True)
     events: list[Event] = [
@@ -242,10 +295,15 @@ def write_synthetic_run(
         AdmissionStep(at=BEGAN.isoformat(), step="tests", state="passed", detail="416 tests pass, the oracle agrees"),
         Admitted(at=BEGAN.isoformat(), noise=NOISE, expected_tests=416),
     ]
-    verdicts = []
+    verdicts: list[Verdict] = []
     for number in range(1, attempts + 1):
         attempt = f"{number:03d}"
         judged = a_verdict(name, attempt, rng)
+        if search:
+            brief = a_search(attempt, verdicts, choices)
+            events.append(brief)
+            parent = next((each for each in verdicts if each.attempt == brief.start_from), None)
+            judged = descended(judged, parent, choices) if parent else judged
         verdicts.append(judged)
         events += [
             AttemptStarted(at=BEGAN.isoformat(), attempt=attempt),

@@ -9,7 +9,7 @@ from harness.report.chart import FAILED, PATCH, STATUS_COLOURS, Chart, Spec, dra
 from harness.report.chart import NARROW as PHONE
 from harness.report.chart import WIDE as PAGE
 from harness.report.chart import ratio_axis as axis_of
-from harness.report.speedup_charts import floor
+from harness.report.speedup_charts import floor, upright
 from harness.text import interval_text
 from harness.verdict import Interval, Verdict
 
@@ -69,7 +69,7 @@ def _waterfall(rows: list[dict[str, Any]], noise: Interval | None, *, wide: bool
         for row in rows:
             row["key"] = f"{row['place']:04}|{row['label']}"
         x = {"field": "key", "type": "ordinal", "sort": None, "axis": {**named, "grid": False}}
-    band = [{**part, "encoding": _turned(part["encoding"])} for part in floor(noise, y)]
+    band = [{**part, "encoding": upright(part["encoding"])} for part in floor(noise, y)]
     estimate = {"x": x, "y": {**y, "field": "e"}}
     crosses: Spec = {
         "transform": [{"filter": "!datum.earned"}],
@@ -104,8 +104,3 @@ def _waterfall(rows: list[dict[str, Any]], noise: Interval | None, *, wide: bool
         "encoding": {**estimate, "color": colour, "description": {"field": "said"}},
     }
     return {"width": width, "height": 260, "layer": [*band, lines, points, crosses]}
-
-
-def _turned(encoding: Spec) -> Spec:
-    """The same marks with what was across going up."""
-    return {{"x": "y", "x2": "y2"}[key]: value for key, value in encoding.items()}

@@ -14,6 +14,7 @@ from harness.report.cards import Card, make_card
 from harness.report.facts import counts, environment, facts, total_cost
 from harness.report.material import AttemptMaterial, RunMaterial
 from harness.report.page import asset, offline_policy, render
+from harness.report.search_tree import search_tree
 
 MOST_BYTES = 2_900_000  # under the 3 MB that mail and chat let through
 MOST_CARDS = 24  # nobody reads more; each is drawn in a seventh of a second
@@ -78,6 +79,7 @@ def _common(run: RunMaterial) -> dict[str, Any]:
         "many": len(run.attempts) > 1,
         "attempts": run.ranked,
         "attempts_chart": attempts_chart(run.judged, noise),
+        "search": search_tree(run),
         "counts": counts(run),
         "cost": total_cost(run),
         "noise": noise,
@@ -104,6 +106,7 @@ def _without_charts(run: RunMaterial) -> dict[str, Any]:
     return {
         "run": run,
         "attempts": run.ranked,
+        "search": search_tree(run),
         "counts": counts(run),
         "cost": total_cost(run),
         "noise": noise,
@@ -158,6 +161,7 @@ def _attempt_json(attempt: AttemptMaterial) -> dict[str, Any]:
     return {
         "attempt": attempt.name,
         "status": attempt.status,
+        **({"brief": attempt.brief.model_dump(exclude={"event", "at", "attempt"})} if attempt.brief else {}),
         "facts": [{"tone": fact.tone, "text": fact.text} for fact in facts(attempt)] if attempt.verdict else [],
         "verdict": attempt.verdict.model_dump() if attempt.verdict else None,
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from harness.brief_view import began_text
 from harness.intervals import geometric_mean
 from harness.report.material import AttemptMaterial, RunMaterial
 from harness.show import best_of_text, cost_text
@@ -42,6 +43,7 @@ def facts(attempt: AttemptMaterial) -> list[Fact]:
     if verdict is None:
         return [Fact("look", f"There is no verdict yet: phase {attempt.state.doing or 'not started'}.")]
     found = [*_measured(verdict), *_workloads(verdict), *_against_reference(verdict, attempt.reference)]
+    found += _brief(attempt)
     found += [Fact("bad" if each.severity == "reject" else "look", _finding(each)) for each in verdict.findings]
     if verdict.timing:
         found += [Fact("look", flag) for flag in verdict.timing.flags]
@@ -51,6 +53,15 @@ def facts(attempt: AttemptMaterial) -> list[Fact]:
     if verdict.sandbox == "none":
         found.append(Fact("look", "Nothing confined the patch's code (--sandbox none)."))
     return found
+
+
+def _brief(attempt: AttemptMaterial) -> list[Fact]:
+    brief = attempt.brief
+    if brief is None:
+        return []
+    began = began_text(brief)
+    found = [Fact("plain", f"By {brief.strategy}: {began}.")] if began else []
+    return found + [Fact("plain", f"A person's hint: {hint}") for hint in brief.hints]
 
 
 def _finding(finding: Finding) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from agent.trajectory import TrajectoryError, TrajectoryEvent, read_back
-from harness.events import Event
+from harness.events import AttemptBriefed, Event
 from harness.journal import AttemptState, RunState, fold, is_being_written, read_events
 from harness.show import patch_file
 from harness.store import AttemptFolder, RunFolder
@@ -64,6 +64,7 @@ class AttemptMaterial:
     state: AttemptState
     noise: NoiseFloor | None = None
     reference: Verdict | None = None
+    brief: AttemptBriefed | None = None
 
     @property
     def name(self) -> str:
@@ -204,6 +205,7 @@ def read_run(folder: RunFolder, events: list[Event] | None = None) -> RunMateria
     noise = state.admitted.noise if state.admitted else None
     reference = _reference(state)
     attempts = [
-        AttemptMaterial(folder.attempt(name), attempt, noise, reference) for name, attempt in state.attempts.items()
+        AttemptMaterial(folder.attempt(name), attempt, noise, reference, state.briefs.get(name))
+        for name, attempt in state.attempts.items()
     ]
     return RunMaterial(folder, state, run_status(folder, state), attempts)

@@ -13,8 +13,8 @@ from markupsafe import Markup
 
 from harness.report.facts import MARKS, STATUS_WORDS
 from harness.report.hidden import revealed
-from harness.show import cost_text, local_time
-from harness.text import amount, duration_text, interval_text, markdown_cell, printable, speedup_text
+from harness.show import cost_text
+from harness.text import amount, duration_text, interval_text, local_time, markdown_cell, printable, speedup_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

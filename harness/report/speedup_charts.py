@@ -148,3 +148,8 @@ def floor(noise: Interval | None, x: Spec) -> list[Spec]:
         "encoding": {"x": {**x, "field": "l"}, "x2": {"field": "h"}},
     }
     return [band, one]
+
+
+def upright(encoding: Spec) -> Spec:
+    """The encoding of the same marks with what was across going up."""
+    return {{"x": "y", "x2": "y2"}[key]: value for key, value in encoding.items()}

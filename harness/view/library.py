@@ -9,7 +9,7 @@ from pathlib import Path
 from harness.errors import HarnessError
 from harness.events import Event
 from harness.report.material import AttemptMaterial, RunMaterial, read_run
-from harness.show import RunLine
+from harness.run_lines import RunLine
 from harness.store import RunFolder, find_runs
 from harness.watch import Tail
 

@@ -19,6 +19,7 @@ from harness.report.cards import make_card
 from harness.report.facts import counts, environment, facts, total_cost
 from harness.report.material import is_plain
 from harness.report.page import asset, render
+from harness.report.search_tree import search_tree
 from harness.store import RunFolder
 from harness.view.comparing import compare_address, comparison, refused
 from harness.view.guard import Guard
@@ -214,6 +215,7 @@ class _Pages:
             "rows": run.ranked,
             "links": {each.name: f"/runs/{folder.name}/attempts/{each.name}" for each in run.attempts},
             "attempts_chart": attempts_chart(run.judged, noise),
+            "search": search_tree(run),
             "counts": counts(run),
             "cost": total_cost(run),
             "noise": noise,

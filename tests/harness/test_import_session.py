@@ -18,7 +18,8 @@ from harness.export_session import session_as_atif
 from harness.import_session import Imported, import_session
 from harness.leaderboard import leaderboard
 from harness.report.material import read_run
-from harness.show import load_run_line, load_shown
+from harness.run_lines import load_run_line
+from harness.show import load_shown
 from harness.store import RunFolder, find_attempt, read_verdicts
 from harness.verdict import Verdict
 

@@ -17,7 +17,7 @@ from harness.leaderboard import leaderboard
 from harness.leaderboard_forms import board_table, boards_json, boards_markdown
 from harness.placebo import blank_lines, comment, editable, placebo, rename_local, same_meaning, swap_imports
 from harness.run import RunOptions, RunOutcome, run_task
-from harness.show import load_run_line
+from harness.run_lines import load_run_line
 from harness.store import find_attempt
 
 pytestmark = pytest.mark.slow

@@ -15,8 +15,9 @@ from harness import cli
 from harness.events import RunFinished
 from harness.journal import fold, read_events, strict_json
 from harness.leaderboard import leaderboard
+from harness.run_lines import load_run_line
 from harness.selection import best_of, overall_values, settle_best, winner
-from harness.show import best_of_text, load_run_line
+from harness.show import best_of_text
 from harness.store import RunFolder
 from harness.timing.measurement import Measurement, Sample
 from harness.timing.statistics import hodges_lehmann

@@ -10,7 +10,8 @@ import pytest
 from records import DIFF, HOSTILE, interval, story, verdict, write_run
 from rich.console import Console, RenderableType
 
-from harness.show import load_run_line, load_shown, run_table, shown_path
+from harness.run_lines import load_run_line, run_table
+from harness.show import load_shown, shown_path
 from harness.store import RunFolder
 from harness.text import bar, duration_text, interval_text, markdown_cell, printable
 
