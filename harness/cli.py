@@ -18,6 +18,7 @@ from harness import (
     cli_house,
     cli_look,
     cli_merge,
+    cli_new,
     cli_sessions,
     cli_steer,
     cli_tools,
@@ -295,7 +296,7 @@ def verify(
     raise typer.Exit(code)
 
 
-for room in (cli_steer, cli_ablate, cli_trust, cli_look, cli_merge, cli_tools, cli_house, cli_sessions):
+for room in (cli_steer, cli_ablate, cli_trust, cli_new, cli_look, cli_merge, cli_tools, cli_house, cli_sessions):
     room.add_verbs(app)
 
 

@@ -47,7 +47,7 @@ def seal(loaded: LoadedTask, into: Path) -> Repository:
     with TemporaryDirectory(prefix="source-", dir=into.parent) as folder:
         files = Path(folder) / "files"
         if source.path is not None:
-            _copy_folder(loaded.resolve(source.path), files)
+            copy_folder(loaded.resolve(source.path), files)
         elif source.git is not None and source.commit is not None:
             _take_commit(loaded, source.git, source.commit, files)
         elif source.pypi is not None:
@@ -55,7 +55,12 @@ def seal(loaded: LoadedTask, into: Path) -> Repository:
         return _seal_folder(files, into)
 
 
-def _copy_folder(folder: Path, files: Path) -> None:
+def copy_folder(folder: Path, files: Path) -> None:
+    """Copy a folder's files, without git's and without what Python and its tools leave behind.
+
+    Raises:
+        StorageError: it cannot be copied.
+    """
     try:
         shutil.copytree(folder, files, symlinks=True, ignore=_DROPPINGS)
     except (OSError, shutil.Error) as error:
