@@ -34,13 +34,18 @@ class Interval(Record):
 
 
 class WorkloadResult(Record):
-    """One workload's times in microseconds a call (medians over sessions) and their ratio."""
+    """One workload's times in microseconds a call (medians over sessions) and their ratio.
+
+    `floor_us` is its roofline, the bytes it cannot do without over the device's datasheet bandwidth; None where
+    either is not known.
+    """
 
     name: str
     held_out: bool
     base_us: float
     candidate_us: float
     speedup: Interval
+    floor_us: float | None = None
 
 
 class PatchStats(Record):

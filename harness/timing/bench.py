@@ -45,6 +45,8 @@ class Bench:
         load_source: source of `load(root)`, self-contained; None for the default, which puts the root first on
             the path and imports the task's `api`.
         preload: libraries a worker may import before it sees the target.
+        least_bytes: workload -> the bytes that any right implementation reads and writes; optional, see
+            `harness.timing.roofline`.
     """
 
     file: Path
@@ -56,6 +58,7 @@ class Bench:
     call_source: str
     load_source: str | None
     preload: tuple[str, ...]
+    least_bytes: Callable[[Workload], int] | None = None
 
     def repeated_call_source(self, repeats: int) -> str:
         """Source of a `call` that does the bench's own `repeats` times over on the same inputs; the last result."""
@@ -163,6 +166,7 @@ def load_bench(path: Path) -> Bench:
         call_source=self_contained_source(source, "call", path),
         load_source=self_contained_source(source, "load", path) if hasattr(module, "load") else None,
         preload=tuple(name for name in _HEAVY if name in sys.modules),
+        least_bytes=_least_bytes(module, path),
     )
 
 
@@ -171,6 +175,13 @@ def _repeatable(module: ModuleType, path: Path) -> bool | None:
     if told is None or isinstance(told, bool):
         return told
     raise TaskError(f"{path}: REPEATABLE is {told!r}; it must be True, False or left out.")
+
+
+def _least_bytes(module: ModuleType, path: Path) -> Callable[[Workload], int] | None:
+    told: Callable[[Workload], int] | None = getattr(module, "least_bytes", None)
+    if told is None or callable(told):
+        return told
+    raise TaskError(f"{path}: least_bytes is {told!r}; it must be a function of a workload, or left out.")
 
 
 def _import(path: Path) -> ModuleType:

@@ -22,6 +22,7 @@ from harness.timing.inputs import derive_seed
 from harness.timing.machine import describe_device
 from harness.timing.measurement import MeasureJob, Measurement, Progress, Refusal
 from harness.timing.paired import PairedSession, Plan, SessionRecord, in_random_order
+from harness.timing.roofline import floor_us, least_bytes
 from harness.timing.sequential import Stopped, why_stop
 from harness.timing.session import ArmFailed, Role, Session
 from harness.timing.statistics import Estimate, hodges_lehmann, session_value
@@ -133,6 +134,7 @@ class Experiment:
         self._gpu = gpu
         self._not_captured: list[NotCaptured] = []
         self._workloads = bench.listed(job.device, held_out=job.held_out)
+        self._least_bytes = least_bytes(bench, self._workloads)  # a bench that is wrong is told now, not in the end
         self._plans: dict[str, Plan] = {}
         self._changes_inputs: set[str] = set()
         self._records: list[SessionRecord] = []
@@ -240,15 +242,16 @@ class Experiment:
 
     def _measurement(self, estimate: Estimate, stopped: Stopped, seconds: float) -> Measurement:
         gpu = None if self._gpu is None else self._gpu.evidence()
+        device = self._device()
         return Measurement(
             speedup=estimate.as_ratio(),
-            workloads=[self._result(workload) for workload in self._workloads],
+            workloads=[self._result(workload, device) for workload in self._workloads],
             samples=[sample for record in self._records for sample in record.samples],
             sessions=len(self._records),
             stopped=stopped,
             look_level=estimate.level,
             repeated_inputs=sorted({name for record in self._records for name in record.repeated_inputs}),
-            device=self._device(),
+            device=device,
             seconds=seconds,
             worker_sandbox=worker_sandbox(self._job.sandbox, self._job.device),
             graph_safe=not self._not_captured if self._job.mode == "device" else None,
@@ -260,7 +263,7 @@ class Experiment:
     def _device(self) -> Device:
         return describe_device(self._job.device)
 
-    def _result(self, workload: Workload) -> WorkloadResult:
+    def _result(self, workload: Workload, device: Device) -> WorkloadResult:
         samples = [[each for each in record.samples if each.workload == workload.name] for record in self._records]
         return WorkloadResult(
             name=workload.name,
@@ -268,4 +271,5 @@ class Experiment:
             base_us=median(median(each.base_us for each in session) for session in samples),
             candidate_us=median(median(each.candidate_us for each in session) for session in samples),
             speedup=hodges_lehmann(self._values(workload), self._job.protocol.alpha).as_ratio(),
+            floor_us=floor_us(self._least_bytes.get(workload.name), device),
         )

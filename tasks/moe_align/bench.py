@@ -219,6 +219,21 @@ def check(workload: Workload, inputs: dict[str, Any], outputs: object) -> str | 
     return None
 
 
+def least_bytes(workload: Workload) -> int:
+    """What any implementation moves: it reads every id, and writes every slot, block and the number of used slots."""
+    params = workload.params
+    numel = params["tokens"] * params["top_k"]
+    slots = _slots(numel, params["experts"], params["block"])
+    read = numel * np.dtype(params["dtype"]).itemsize
+    return int(read + 4 * (slots + -(-slots // params["block"]) + 1))
+
+
+def _slots(numel: int, experts: int, block: int) -> int:
+    """The length of sorted_token_ids."""
+    slots = numel + experts * (block - 1)
+    return min(slots, numel * block) if numel < experts else slots
+
+
 def _as_array(output: object) -> Int32Array | str:
     """The tensor's values, or what it is instead of a dense int32 CPU tensor."""
     # Exactly a Tensor: a subclass could bring its own idea of what comparing means.
@@ -244,9 +259,7 @@ def expected_outputs(inputs: dict[str, Any]) -> tuple[Int32Array, Int32Array, In
     ids: npt.NDArray[np.int64] = inputs["topk_ids"].numpy().reshape(-1).astype(np.int64)
     block, experts, expert_map = inputs["block_size"], inputs["num_experts"], inputs["expert_map"]
     numel = ids.size
-    slots = numel + experts * (block - 1)
-    if numel < experts:
-        slots = min(slots, numel * block)
+    slots = _slots(numel, experts, block)
 
     positions = np.flatnonzero((ids >= 0) & (ids < experts))
     # NumPy sorts 16-bit keys by radix, ten times as fast as wider ones.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from records import verdict
 
 from agent.messages import ModelTurn, ToolCall, ToolResult
 from agent.trajectory import Ended, Prompted, ToolEnded, TurnTaken, Usage
@@ -11,7 +12,9 @@ from harness.report.conversation import outcome, readable
 from harness.report.diffs import parse_diff, side_by_side
 from harness.report.hidden import revealed
 from harness.report.highlight import view_diff
+from harness.report.speedup_charts import workload_chart
 from harness.report.svg import cleaned
+from harness.verdict import Verdict
 
 DIFF = """diff --git a/a b.py b/a b.py
 new file mode 100644
@@ -139,3 +142,20 @@ def test_what_a_measurement_came_to_is_its_mean() -> None:
     answer = "Advisory timing:\n  a  base 1 us\nGeometric mean: 1.69x [1.58, 1.80] from 6 sessions.\n[left: 5 steps]"
     assert outcome("measure", answer) == "Geometric mean: 1.69x [1.58, 1.80] from 6 sessions."
     assert outcome("run_tests", "FAILED a: b\n3 tests passed, 1 failed.\nWRONG OUTPUT: x") == "WRONG OUTPUT: x"
+
+
+def _roofed(floor_us: float | None) -> Verdict:
+    judged = verdict()
+    floors = [each.model_copy(update={"floor_us": floor_us}) for each in judged.workloads]
+    return judged.model_copy(update={"workloads": floors})
+
+
+def test_a_roofline_in_reach_is_drawn_and_one_far_off_is_told() -> None:
+    # The workloads are 1234.5 and 98.76 us on the base, and at most 10x as fast: 35x is near.
+    near = workload_chart("a", _roofed(50.0))
+    assert near is not None and "Ticks: the roofline" in near.note and "roofline: 24.7x" in near.wide
+    far = workload_chart("a", _roofed(0.01))
+    assert far is not None and "beyond this axis for 2 workloads, at 9876x to >9999x" in far.note
+    assert "roofline" not in far.wide
+    none = workload_chart("a", _roofed(None))
+    assert none is not None and "roofline" not in none.note + none.wide
