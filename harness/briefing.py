@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from harness.admission import now
 from harness.brief import Brief, read_brief, write_brief
@@ -12,6 +12,7 @@ from harness.hints import read_hints
 from harness.plan import Slot
 from harness.store import RunFolder
 from harness.strategy import Member, Strategy
+from harness.strategy.approach import approach_of
 from harness.verdict import Verdict
 
 
@@ -24,6 +25,7 @@ class Briefing:
         folder: the run's.
         verdicts: gives those that count by now.
         emit: where events go.
+        show: puts a brief into the prompt's words.
         before: the events of the run so far, where it is gone on with.
     """
 
@@ -34,6 +36,7 @@ class Briefing:
         folder: RunFolder,
         verdicts: Callable[[], Iterable[Verdict]],
         emit: Emit,
+        show: Callable[[Brief, Sequence[Member]], str] = lambda _brief, _population: "",
         before: Iterable[Event] = (),
     ) -> None:
         self._strategy = strategy
@@ -41,6 +44,7 @@ class Briefing:
         self._folder = folder
         self._verdicts = verdicts
         self._emit = emit
+        self._show = show
         self._told = {event.attempt for event in before if isinstance(event, AttemptBriefed)}
         self._members: dict[str, Member] = {}
 
@@ -57,9 +61,11 @@ class Briefing:
         brief = read_brief(folder)
         if brief is None:
             rng = random.Random(f"{self._seed}:strategy:{slot.name}")
-            brief = self._strategy.brief(slot, self.population(), rng)
+            population = self.population()
+            brief = self._strategy.brief(slot, population, rng)
             said = [hint.text for hint in read_hints(self._folder)]
-            brief = brief.model_copy(update={"hints": [*brief.hints, *said]})
+            shown = self._show(brief, population)
+            brief = brief.model_copy(update={"hints": [*brief.hints, *said], "shown": shown})
             write_brief(folder, brief)
         if slot.name not in self._told:  # a kill may have come between the file and the journal
             self._told.add(slot.name)
@@ -82,6 +88,7 @@ class Briefing:
         for verdict in self._verdicts():
             name = str(verdict.attempt)
             if name not in self._members and not verdict.is_control and verdict.status != "infra_failed":
-                brief = read_brief(self._folder.attempt(name)) or Brief()
-                self._members[name] = Member(verdict, brief)
+                folder = self._folder.attempt(name)
+                patch = folder.patch.read_text("utf-8", "replace") if folder.patch.is_file() else ""
+                self._members[name] = Member(verdict, read_brief(folder) or Brief(), approach_of(patch))
         return [self._members[name] for name in sorted(self._members)]

@@ -112,7 +112,7 @@ def _go_on(run: Frame, plan: Plan, events: list[Event], wanted: ResumeOptions, c
     if rest:
         kept = None if changed else read_admission(folder)
         setup = run.admit(agent, plan.seed, budget=budget, kept=kept)
-        work_through(run, setup, rest, budget, briefing(run, plan, events))
+        work_through(run, setup, rest, budget, briefing(run, setup, plan, events))
     return RunOutcome(run_folder=folder, verdicts=run.verdicts, budget=run.ended_by_budget)
 
 

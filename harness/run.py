@@ -13,12 +13,14 @@ from harness.briefing import Briefing
 from harness.errors import UsageError
 from harness.events import Emit, Event
 from harness.executor import Job, LocalExecutor
+from harness.feedback import Feedback
 from harness.frame import Frame, frame
 from harness.git import Repository
 from harness.kept import kept_outcome
 from harness.options import RunOptions, options_to_json
 from harness.placebo import PlaceboAgent, require_editable
 from harness.plan import Plan, Slot, line_up, made_of, write_plan
+from harness.public_names import PublicNames
 from harness.run_budget import RunBudget, RunLimits
 from harness.schedule import Schedule
 from harness.spent import with_tries
@@ -79,7 +81,7 @@ def run_task(options: RunOptions, emit: Emit) -> RunOutcome:
         run.slots = plan.slots
         run.begin(agent, controls=len(plan.slots) - options.attempts)
         setup = run.admit(agent, plan.seed, budget=budget)
-        work_through(run, setup, plan.slots, budget, briefing(run, plan))
+        work_through(run, setup, plan.slots, budget, briefing(run, setup, plan))
     return RunOutcome(run_folder=run.folder, verdicts=run.verdicts, budget=run.ended_by_budget)
 
 
@@ -101,14 +103,15 @@ def agent_for(run: Frame) -> Agent:
     )
 
 
-def briefing(run: Frame, plan: Plan, before: Iterable[Event] = ()) -> Briefing:
+def briefing(run: Frame, setup: Setup, plan: Plan, before: Iterable[Event] = ()) -> Briefing:
     """Who tells the run's attempts what its strategy wants; `before` are the events of a run that is gone on with.
 
     Raises:
         UsageError: there is no such strategy.
     """
     strategy = strategy_for(run.options.strategy, run.loaded.task.strategy)
-    return Briefing(strategy, plan.seed, run.folder, lambda: run.verdicts, run.emit, before)
+    feedback = Feedback(run.folder, PublicNames.of(run.loaded, setup.judge.base))
+    return Briefing(strategy, plan.seed, run.folder, lambda: run.verdicts, run.emit, feedback.shown, before)
 
 
 def work_through(run: Frame, setup: Setup, slots: list[Slot], budget: RunBudget, brief: Briefing) -> None:

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from harness.errors import TaskError
 from harness.metric import CommandKeys
-from harness.strategy import AnyStrategy
+from harness.strategy import STRATEGIES, AnyStrategy
 from harness.strategy.best_of_n import BestOfN
 
 DeviceChoice = Literal["auto", "cpu", "cuda"]
@@ -241,9 +241,11 @@ def _explain(file: Path, root: yaml.MappingNode, error: ValidationError) -> str:
     lines = []
     for problem in error.errors():
         where = problem["loc"]
+        # The checker puts the strategy's name between it and its keys, where the file has nothing.
+        where = where[:1] + where[2:] if where[:1] == ("strategy",) else where
         dotted = ".".join(str(part) for part in where) or "task"
         if problem["type"] == "extra_forbidden":
-            valid = _valid_keys(where[:-1])
+            valid = _valid_keys(problem["loc"][:-1])
             near = difflib.get_close_matches(str(where[-1]), valid, n=1, cutoff=0.5)
             guess = f"did you mean {near[0]!r}?" if near else f"valid keys here: {', '.join(valid)}."
             what = f"unknown key {dotted!r}; {guess}"
@@ -259,6 +261,8 @@ def _explain(file: Path, root: yaml.MappingNode, error: ValidationError) -> str:
 
 def _valid_keys(where: tuple[int | str, ...]) -> list[str]:
     model: Any = Task
+    if where and where[0] == "strategy":
+        model, where = STRATEGIES[str(where[1])], where[2:]
     for part in where:
         if not isinstance(part, str):
             continue

@@ -7,16 +7,17 @@ A new one is a class with a `name` and a `brief` method (see `protocol.py`), its
 from __future__ import annotations
 
 import difflib
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, TypeAdapter, ValidationError
+from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError
 
 from harness.errors import UsageError
 from harness.strategy.best_of_n import BestOfN
 from harness.strategy.keys import StrategyKeys
 from harness.strategy.protocol import Member, Strategy
+from harness.strategy.refine import Refine
 
-STRATEGIES: dict[str, type[StrategyKeys]] = {"best-of-n": BestOfN}
+STRATEGIES: dict[str, type[StrategyKeys]] = {"best-of-n": BestOfN, "refine": Refine}
 
 
 def _named(given: Any) -> Any:  # noqa: ANN401 - whatever the file says; the models check it
@@ -24,7 +25,9 @@ def _named(given: Any) -> Any:  # noqa: ANN401 - whatever the file says; the mod
     return {"name": given} if isinstance(given, str) else given
 
 
-AnyStrategy = Annotated[BestOfN, BeforeValidator(_named, json_schema_input_type=str | BestOfN)]
+_Keys = Annotated[BestOfN | Refine, Field(discriminator="name")]
+_Names = Literal["best-of-n", "refine"]
+AnyStrategy = Annotated[_Keys, BeforeValidator(_named, json_schema_input_type=_Names | _Keys)]
 _Adapter: TypeAdapter[Any] = TypeAdapter(AnyStrategy)
 
 __all__ = ["STRATEGIES", "AnyStrategy", "Member", "Strategy", "strategy_for"]

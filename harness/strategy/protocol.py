@@ -15,6 +15,7 @@ from math import exp, fsum, log
 from typing import TYPE_CHECKING, Protocol
 
 from harness.brief import Brief
+from harness.strategy.approach import Approach
 from harness.verdict import Interval, Verdict
 
 if TYPE_CHECKING:
@@ -30,10 +31,12 @@ class Member:
     Attributes:
         verdict: how.
         brief: what it had been told.
+        approach: what its patch goes about.
     """
 
     verdict: Verdict
     brief: Brief = field(default_factory=Brief)
+    approach: Approach = field(default_factory=Approach)
 
     @property
     def name(self) -> str:

@@ -35,7 +35,7 @@ class Telling:
 
 def briefing(run: Path, verdicts: list[Verdict], events: list[Event], before: Sequence[Event] = ()) -> Briefing:
     run.mkdir(exist_ok=True)
-    return Briefing(Telling(), 7, RunFolder(run), lambda: verdicts, events.append, before)
+    return Briefing(Telling(), 7, RunFolder(run), lambda: verdicts, events.append, before=before)
 
 
 def test_a_brief_is_decided_once_and_announced_once(tmp_path: Path) -> None:

@@ -79,6 +79,10 @@ def test_a_duplicate_key_names_both_lines(folder: Path, where: str) -> None:
         ("api: pkg", "api: pkg\nmin_effect: 2.0", "less than 1"),
         ("api: pkg", "api: pkg\nlimits: {steps: 0}", "greater than 0"),
         ("api: pkg", "api: pkg\nmetric: {device: gpu}", "'auto', 'cpu' or 'cuda'"),
+        ("api: pkg", "api: pkg\nstrategy: refined", "'best-of-n'"),
+        ("api: pkg", "api: pkg\nstrategy: {name: refine, tip: 2}", "'strategy.tip'; did you mean 'top'"),
+        ("api: pkg", "api: pkg\nstrategy: {name: refine, top: 0}", "strategy.top: Input should be greater than"),
+        ("api: pkg", "api: pkg\nstrategy: {top: 2}", "strategy"),
     ],
 )
 def test_every_mistake_names_file_and_line(folder: Path, old: str, new: str, expected: str) -> None:
