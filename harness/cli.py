@@ -23,6 +23,7 @@ from harness import (
     cli_steer,
     cli_tools,
     cli_trust,
+    cli_verify,
 )
 from harness.cli_options import (
     CODE_FASTER,
@@ -31,19 +32,18 @@ from harness.cli_options import (
     MaxTokens,
     MaxUsd,
     Out,
-    Require,
     RequireAny,
     SandboxKind,
     Seed,
     TimeLimit,
     Worktrees,
 )
+from harness.cli_verify import meets
 from harness.errors import INTERRUPTED, HarnessError
 from harness.printing import complain
 
 if TYPE_CHECKING:
     from harness.run import RunOutcome
-    from harness.verdict import Verdict
 
 
 class _Verbs(TyperGroup):
@@ -251,52 +251,24 @@ def _end_of_run(outcome: RunOutcome, require: float | None, *, json: bool) -> No
     if outcome.budget is not None:
         complain(f"{outcome.budget} `harness resume {outcome.run_folder.name}` with a higher limit goes on.")
     code = outcome.exit_code
-    if code == 0 and require is not None and not _meets(outcome.judged, require):
+    if code == 0 and require is not None and not meets(outcome.judged, require):
         complain(f"--require {require:g} is not met: no attempt is faster with an interval that starts there.")
         code = 1
     raise typer.Exit(code)
 
 
-def _meets(verdicts: list[Verdict], require: float) -> bool:
-    """The low end of what is published of the best has to reach it: the estimate, and being the best, may be luck."""
-    from harness.selection import winner  # noqa: PLC0415 - brings in pydantic
-
-    best = winner(verdicts)
-    return best is not None and best.published is not None and best.published.low >= require
-
-
-@app.command(rich_help_panel=CODE_FASTER)
-def verify(
-    patch: Annotated[Path, typer.Argument(metavar="PATCH", help="A diff, from whoever made it.")],
-    task: Annotated[str, typer.Option("--task", help="A task file, or the name of a bundled task.")],
-    out: Out = Path("runs"),
-    worktrees: Worktrees = Path("worktrees"),
-    require: Require = None,
-    seed: Seed = None,
-    sandbox: SandboxKind = "auto",
-    json: Json = False,
-) -> None:
-    """Judge a patch from anywhere as an agent's is judged: built, tested, checked, timed against the base."""
-    from harness.display import print_summary, watching  # noqa: PLC0415
-    from harness.journal import strict_json  # noqa: PLC0415
-    from harness.run import RunOptions, verify_task  # noqa: PLC0415
-
-    with watching(json=False) as emit:
-        outcome = verify_task(
-            RunOptions(task=task, out=out, worktrees=worktrees, seed=seed, sandbox=sandbox), patch, emit
-        )
-    print_summary(outcome.verdicts, outcome.run_folder, error=json)
-    if json:
-        # The only thing on stdout: one line, one Verdict.
-        typer.echo(strict_json(outcome.verdicts[0].model_dump()))
-    code = outcome.exit_code
-    if code == 0 and require is not None and not _meets(outcome.verdicts, require):
-        complain(f"--require {require:g} is not met: the patch is not faster with an interval that starts there.")
-        code = 1
-    raise typer.Exit(code)
-
-
-for room in (cli_steer, cli_ablate, cli_trust, cli_new, cli_look, cli_merge, cli_tools, cli_house, cli_sessions):
+for room in (
+    cli_steer,
+    cli_verify,
+    cli_ablate,
+    cli_trust,
+    cli_new,
+    cli_look,
+    cli_merge,
+    cli_tools,
+    cli_house,
+    cli_sessions,
+):
     room.add_verbs(app)
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
@@ -76,11 +77,18 @@ def compare_attempts(first: AttemptFolder, second: AttemptFolder) -> AttemptComp
     Raises:
         UsageError: one has no verdict, or they worked on different tasks.
     """
-    return compare_measured(*(Measured(_verdict(folder), _samples(folder)) for folder in (first, second)))
+    return compare_measured(
+        *(Measured(_verdict(folder), published_samples(folder.samples)) for folder in (first, second))
+    )
 
 
-def compare_measured(first: Measured, second: Measured) -> AttemptComparison:
+def compare_measured(first: Measured, second: Measured, *, across_devices: bool = False) -> AttemptComparison:
     """Compare two judged attempts that were read already.
+
+    Args:
+        first: one.
+        second: the other.
+        across_devices: compare them although they ran on different ones: to ask whether a speedup is there as well.
 
     Raises:
         UsageError: they worked on different tasks.
@@ -90,7 +98,7 @@ def compare_measured(first: Measured, second: Measured) -> AttemptComparison:
         raise UsageError(
             f"{_name(one)} worked on {one.task} and {_name(two)} on {two.task}: there is nothing to compare."
         )
-    reason = _why_not(one, two)
+    reason = _why_not(one, two, across_devices=across_devices)
     if reason is None and not (first.samples and second.samples):
         missing = one if not first.samples else two
         reason = f"The raw samples of {_name(missing)} cannot be read."
@@ -160,7 +168,7 @@ def inverse(ratio: Interval) -> Interval:
     return Interval(estimate=1 / ratio.estimate, low=1 / ratio.high, high=1 / ratio.low)
 
 
-def _why_not(one: Verdict, two: Verdict) -> str | None:
+def _why_not(one: Verdict, two: Verdict, *, across_devices: bool) -> str | None:
     """Why the two measurements do not compare; None where they do."""
     for verdict in (one, two):
         if verdict.timing is None:
@@ -169,17 +177,17 @@ def _why_not(one: Verdict, two: Verdict) -> str | None:
     if one.base_commit != two.base_commit:
         return f"Their bases differ ({one.base_commit[:12]}, {two.base_commit[:12]}): both speedups are over their own."
     names = [verdict.device.name if verdict.device else "unknown" for verdict in (one, two)]
-    if names[0] != names[1]:
+    if names[0] != names[1] and not across_devices:
         return f"They were timed on different devices ({names[0]}, {names[1]}): their speedups do not compare."
     return None
 
 
-def _samples(folder: AttemptFolder) -> list[Sample]:
-    """The pairs of the measurement that was published; empty where they cannot be read."""
+def published_samples(file: Path) -> list[Sample]:
+    """The pairs of the measurement that was published, of a `samples.json`; empty where they cannot be read."""
     try:
-        kept = json.loads(folder.samples.read_text(encoding="utf-8"))
+        kept = json.loads(file.read_text(encoding="utf-8"))
         return Measurement.model_validate(kept["confirmation"] or kept["selection"]).samples
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return []
 
 

@@ -58,7 +58,7 @@ class Summary:
     def subject(self) -> str:
         """The first line: what was measured, or that it is no win."""
         verdict = self.verdict
-        speedup = interval_text(verdict.speedup) if verdict.speedup else ""
+        speedup = interval_text(verdict.published) if verdict.published else ""
         if verdict.status == "faster":
             return f"{verdict.task}: {speedup} as fast"
         told = ", ".join(filter(None, (STATUS_WORDS.get(verdict.status, verdict.status), speedup)))

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import random
 import subprocess
+from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 from records import story, verdict, write_run
 from synthetic_runs import a_measurement
@@ -14,12 +18,14 @@ from agent.loop import AgentOutcome
 from harness.events import RunStarted
 from harness.journal import strict_json
 from harness.kept import keep_outcome
+from harness.merge.bundle import archive
 from harness.patch import apply, take_diff
 from harness.source import seal
 from harness.store import AttemptFolder
 from harness.task import load_task
 from harness.verdict import PatchStats, Verdict
 
+Files = dict[str, bytes]
 RUN = "tiny-20261121-004512"
 
 
@@ -79,3 +85,21 @@ def keep_samples(folder: AttemptFolder, judged: Verdict, seed: int = 1) -> None:
     measured = a_measurement(judged, random.Random(seed))
     kept = {"selection": measured.model_dump(), "confirmation": measured.model_dump()}
     folder.samples.write_text(strict_json(kept) + "\n")
+
+
+def write(tmp_path: Path, data: bytes) -> Path:
+    file = tmp_path / "evil.tar.gz"
+    file.write_bytes(data)
+    return file
+
+
+def with_manifest(files: Files, change: Callable[[dict[str, Any]], object]) -> bytes:
+    """A bundle whose manifest was changed, and says the right hashes of everything in it."""
+    manifest = json.loads(files["manifest.json"])
+    rest = {name: data for name, data in files.items() if name != "manifest.json"}
+    manifest["files"] = {
+        name: {"sha256": sha256(data).hexdigest(), "size": len(data), "executable": False}
+        for name, data in rest.items()
+    }
+    change(manifest)
+    return archive(rest | {"manifest.json": json.dumps(manifest).encode()})
