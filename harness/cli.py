@@ -15,6 +15,7 @@ from typer.core import TyperGroup
 from harness import (
     __version__,
     cli_ablate,
+    cli_exports,
     cli_house,
     cli_look,
     cli_merge,
@@ -265,6 +266,7 @@ for room in (
     cli_new,
     cli_look,
     cli_merge,
+    cli_exports,
     cli_tools,
     cli_house,
     cli_sessions,

@@ -8,21 +8,25 @@ from agent.atif import SessionFacts, to_atif
 from agent.trajectory import TrajectoryError, read_trajectory
 from harness import __version__
 from harness.errors import UsageError
-from harness.journal import fold, read_events
+from harness.journal import RunState, fold, read_events
 from harness.store import AttemptFolder
 from harness.verdict import Verdict
 
 _LOOP = ("loop", "replay")
 
 
-def session_as_atif(folder: AttemptFolder) -> dict[str, Any]:
+def session_as_atif(folder: AttemptFolder, known: RunState | None = None) -> dict[str, Any]:
     """An attempt's session in ATIF, as plain JSON values.
+
+    Args:
+        folder: the attempt's.
+        known: what its run's journal says, if that was read already.
 
     Raises:
         UsageError: there is no session, it is empty, or a line of it cannot be read: half a session is not exported.
     """
     name = f"{folder.run.name}/{folder.name}"
-    state = fold(read_events(folder.run.journal))
+    state = known or fold(read_events(folder.run.journal))
     attempt = state.attempts.get(folder.name)
     verdict = attempt.verdict if attempt else None
     started = state.started

@@ -96,9 +96,14 @@ def cost_text(cost: Cost) -> str:
 
 
 def patch_file(verdict: Verdict, attempt: AttemptFolder) -> Path | None:
-    """Where this verdict's patch is, or None when there is no such file."""
+    """Where this verdict's patch is, or None when there is no such file in its run's folder.
+
+    The path stands in the journal, and a journal may come from elsewhere: it leads nowhere else.
+    """
     named = [attempt.run.path / verdict.patch.path] if verdict.patch else []
-    return next((path for path in [*named, attempt.patch] if path.is_file()), None)
+    home = attempt.run.path.resolve()
+    found = (path for path in [*named, attempt.patch] if path.is_file() and path.resolve().is_relative_to(home))
+    return next(found, None)
 
 
 @dataclass(frozen=True)

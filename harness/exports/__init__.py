@@ -1,0 +1,1 @@
+"""Runs for other tools: predictions, sessions, tables of samples, experiment trackers (`harness export-data`)."""
