@@ -10,7 +10,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --quiet
 # Tests mostly wait for processes they started. Whole files stay together, for what their tests share.
 PARALLEL := -n auto --maxprocesses=4 --dist loadfile
 
-.PHONY: run test test-all test-external external-agents bench hacks lint types unit schema wheel browser screenshots clean
+.PHONY: run test test-all test-external test-mlflow external-agents bench hacks lint types unit schema wheel browser screenshots clean
 
 run: $(VENV)/installed
 	@$(BIN)/harness run tasks/moe_align.yaml
@@ -27,6 +27,10 @@ test-external: $(VENV)/installed-dev external-agents
 
 external-agents: $(EXTERNAL)/installed
 	@:
+
+# Logging to MLflow's own tracking server, which is about 1 GB and therefore installed for this alone.
+test-mlflow: $(VENV)/installed-dev $(EXTERNAL)/mlflow/installed
+	@HARNESS_MLFLOW=$(CURDIR)/$(EXTERNAL)/mlflow/bin/mlflow $(BIN)/python -m pytest tests/harness/test_mlflow.py
 
 # Every cheat of the corpus, and the honest patches that must not be taken for one.
 hacks: $(VENV)/installed-dev
@@ -88,4 +92,9 @@ $(EXTERNAL)/installed:
 	@npm install --silent --no-fund --no-audit --prefix $(EXTERNAL)/codex @openai/codex
 	@$(PYTHON) -m venv $(EXTERNAL)/mini
 	@$(EXTERNAL)/mini/bin/python -m pip --disable-pip-version-check install --quiet --quiet mini-swe-agent mcp
+	@touch $@
+
+$(EXTERNAL)/mlflow/installed:
+	@$(PYTHON) -m venv $(EXTERNAL)/mlflow
+	@$(EXTERNAL)/mlflow/bin/python -m pip --disable-pip-version-check install --quiet --quiet mlflow
 	@touch $@

@@ -63,7 +63,7 @@ def _table(record: Ablation) -> RenderableType:
     table.add_column("where", overflow="fold")
     table.add_column("lines", no_wrap=True)
     table.add_column("left out alone", no_wrap=True)
-    table.add_column("whole / without", justify="right", no_wrap=True)
+    table.add_column("speed without it", justify="right", no_wrap=True)
     table.add_column("share of gain", justify="right", no_wrap=True)
     table.add_column("smallest patch")
     for finding in record.findings:
@@ -94,6 +94,10 @@ def _conclusion(record: Ablation, folder: Path) -> list[RenderableType]:
             multiline=True,
         )
     ]
+    needed = [finding.part.name for finding in record.findings if finding.outcome == "needed"]
+    if needed and not any(finding.outcome == "carries" for finding in record.findings):
+        finer = "" if record.by == "line-group" else " --by line-group looks inside them."
+        lines.append(safe(f"The gain lies in {', '.join(needed)}, which only work together.{finer}"))
     lines += [safe(note, "yellow") for note in record.notes]
     if record.limit_reached:
         lines.append(safe(f"The search ended at --limit {record.limit}: a smaller patch may exist.", "yellow"))
