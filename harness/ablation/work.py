@@ -163,9 +163,9 @@ class Work:
             trials * (whole.seconds_to_prepare + sessions * whole.seconds_a_session) / 60
             for trials, sessions in zip(counts, (protocol.looks[0], protocol.looks[-1]), strict=True)
         ]
-        self.say(
-            f"this takes between {times[0]:.0f} and {times[1]:.0f} minutes; stop it any time, it goes on from there"
-        )
+        span = [max(1, round(each)) for each in times]
+        minutes = f"about {span[0]}" if span[0] == span[1] else f"between {span[0]} and {span[1]}"
+        self.say(f"this takes {minutes} min; stop it any time, the same command goes on")
 
     def _attempt(self, left_out: frozenset[str], purpose: Purpose) -> Trial:
         """A trial, or what is known of it.
