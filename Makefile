@@ -36,12 +36,14 @@ test-mlflow: $(VENV)/installed-dev $(EXTERNAL)/mlflow/installed
 hacks: $(VENV)/installed-dev
 	@$(BIN)/python -m pytest tests/hacks
 
-# What the harness itself costs: worktrees against git's own, and attempts beside their agent, tests and timing.
+# What the harness itself costs: worktrees against git's own, and attempts beside their agent, tests and timing. And,
+# simulated, what search strategies find and how often the winner is as fast as is published.
 bench: $(VENV)/installed
 	@$(BIN)/python -m benchmarks.worktrees
 	@$(BIN)/python -m benchmarks.attempts
 	@$(BIN)/python -m benchmarks.agent_step
 	@$(BIN)/python -m benchmarks.report
+	@$(BIN)/python -m benchmarks.strategies
 
 lint: $(VENV)/installed-dev
 	@$(BIN)/ruff check --quiet .

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 OnStep = Callable[[int, str, str], None]
 BUILT_IN = ("replay", "loop", "nop")
+# These do the same whatever their prompt says; nobody need tell them anything, or learn from them.
+UNREADING = ("replay", "nop", "oracle", "patch")
 # A "step" by which an agent tells the person who watches something, whole, before it begins.
 NOTICE = "notice"
 

@@ -150,6 +150,9 @@ def run(
             metavar="NAME[:KEY=VALUE,...]", help="What an attempt learns of those before it. Default: the task's."
         ),
     ] = None,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Tell the agents nothing of what earlier runs of the task tried.")
+    ] = False,
     max_usd: MaxUsd = None,
     max_tokens: MaxTokens = None,
     time_limit: TimeLimit = None,
@@ -195,6 +198,7 @@ def run(
         max_tokens=max_tokens,
         time_limit=time_limit,
         strategy=strategy,
+        fresh=fresh,
     )
     with watching(json=json) as emit:
         outcome = run_task(options, emit)

@@ -25,6 +25,9 @@ def clean(
         str | None,
         typer.Option(metavar="AGE", help="Also records of runs that ended longer ago: 36h, 7d, 2w. Verdicts go, too."),
     ] = None,
+    memory: Annotated[
+        bool, typer.Option("--memory", help="Also what is remembered of tasks, for the prompts of later runs.")
+    ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Remove it. Without, nothing is touched.")] = False,
     out: Out = Path("runs"),
     worktrees: Worktrees = Path("worktrees"),
@@ -36,7 +39,8 @@ def clean(
     from harness.show import shown_path  # noqa: PLC0415
     from harness.text import bytes_text, printable  # noqa: PLC0415
 
-    found = look(out, worktrees, parse_age(older_than) if older_than is not None else None)
+    age = parse_age(older_than) if older_than is not None else None
+    found = look(out, worktrees, age, memories=memory)
     problems = remove(found.leftovers) if yes else []
     if json:
         document = {
@@ -62,7 +66,7 @@ def clean(
 def _summary(count: int, size: str, *, removed: bool) -> str:
     if not count:
         return "Nothing to clean."
-    things = "1 folder" if count == 1 else f"{count} folders"
+    things = "1 thing" if count == 1 else f"{count} things"
     return f"Removed {things}, {size}." if removed else f"{things}, {size}. Nothing was touched: --yes removes them."
 
 

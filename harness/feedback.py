@@ -101,15 +101,17 @@ class Feedback:
         if not (brief.parents or brief.ledger or self.notes):
             return ""
         members = {member.name: member for member in population}
-        held_out = frozenset(
-            workload.name for member in population for workload in member.verdict.workloads if workload.held_out
-        )
+        held_out = _held_out(population)
         return render(
             f"{brief.kind}.md.j2",
             parents=[self._told(members[name], held_out, whole=True) for name in brief.parents],
             ledger=[self._told(members[name], held_out, whole=False) for name in brief.ledger],
             notes=list(self.notes),
         )
+
+    def told(self, member: Member) -> Told:
+        """What may be told of one attempt in a line, to whoever comes after it."""
+        return self._told(member, _held_out([member]), whole=False)
 
     def _told(self, member: Member, held_out: frozenset[str], *, whole: bool) -> Told:
         verdict, folder = member.verdict, self.folder.attempt(member.name)
@@ -153,6 +155,10 @@ class Feedback:
             workload = self.names.workload_of(verdict)
             why += f" (workload `{workload}`)" if workload else ""
         return f"{status}: {why}"
+
+
+def _held_out(population: Sequence[Member]) -> frozenset[str]:
+    return frozenset(each.name for member in population for each in member.verdict.workloads if each.held_out)
 
 
 def _summary(folder: AttemptFolder) -> str:

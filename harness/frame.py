@@ -22,6 +22,7 @@ from harness.limits import with_limits
 from harness.options import RunOptions
 from harness.plan import Admission, Slot, write_admission
 from harness.readmission import readmit
+from harness.remembering import memory_note, memory_of
 from harness.run_budget import RunBudget
 from harness.sandbox import use_sandbox
 from harness.selection import settle_best
@@ -155,10 +156,14 @@ def _kept(run: Frame) -> str:
     return f"{kept} `harness resume {run.folder.name}` goes on." if len(run.slots) > count else kept
 
 
-def _note(loaded: LoadedTask, agent: Agent) -> str | None:
-    """What whoever started the run should know: the agent's word, and whether this machine's noise is known."""
-    task = loaded.task
-    notes = [agent.note, calibration_note(resolve_device(task.metric.device), task.name, task.metric.mode)]
+def _note(run: Frame, agent: Agent) -> str | None:
+    """What whoever started the run should know: the agent's word, what is known of this machine, and of the task."""
+    task = run.loaded.task
+    notes = [
+        agent.note,
+        calibration_note(resolve_device(task.metric.device), task.name, task.metric.mode),
+        memory_note(memory_of(run.loaded, run.sealed.tree), agent, fresh=run.options.fresh),
+    ]
     return " ".join(filter(None, notes)) or None
 
 
@@ -176,7 +181,7 @@ def _started(run: Frame, agent: Agent, controls: int) -> RunStarted:
         base_commit=run.sealed.commit,
         base_tree=run.sealed.tree,
         harness_version=__version__,
-        note=_note(run.loaded, agent),
+        note=_note(run, agent),
     )
 
 

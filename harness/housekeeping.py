@@ -19,12 +19,14 @@ from typing import Literal
 
 from harness.errors import HarnessError, UsageError
 from harness.journal import is_being_written, read_events
+from harness.memory import Memory
+from harness.memory import folder as memory_folder
 from harness.store import RunFolder
 from harness.verdict import Record
 from harness.workspace import clear, end_processes_in, is_in_use, owner_of, processes_in
 from harness.worktree import remove_folder
 
-Kind = Literal["checkouts", "run", "nameless", "temporary"]
+Kind = Literal["checkouts", "run", "nameless", "temporary", "memory"]
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 # A folder for checkouts has its owner's name a moment after it is made; one without is nobody's if it is older.
 _NAMELESS_SECONDS = 600.0
@@ -39,7 +41,7 @@ class Leftover(Record):
     Attributes:
         kind: `checkouts` is a folder for checkouts whose process is dead; `run` an old run's record; `nameless` a
             folder of a run that was killed before its first event; `temporary` what a killed process left in the
-            system's temporary folder.
+            system's temporary folder; `memory` what is remembered of a task.
         path: absolute.
         why: one clause.
         bytes: on the disk.
@@ -76,7 +78,14 @@ def parse_age(text: str) -> timedelta:
     return timedelta(**{_UNITS[unit]: int(number)})
 
 
-def look(out: Path, worktrees: Path, older_than: timedelta | None, temporary: Path | None = None) -> Found:
+def look(
+    out: Path,
+    worktrees: Path,
+    older_than: timedelta | None,
+    temporary: Path | None = None,
+    *,
+    memories: bool = False,
+) -> Found:
     """Find what can go.
 
     Args:
@@ -85,6 +94,7 @@ def look(out: Path, worktrees: Path, older_than: timedelta | None, temporary: Pa
         temporary: the folder for temporary files; the system's without.
         older_than: records of runs that ended longer ago can go, too, and checkouts that were asked to stay; none
             without.
+        memories: what is remembered of tasks can go, too: all of it, or what nothing was added to since `older_than`.
 
     Raises:
         StorageError: a folder cannot be read.
@@ -108,6 +118,10 @@ def look(out: Path, worktrees: Path, older_than: timedelta | None, temporary: Pa
     for folder in _folders(temporary or Path(tempfile.gettempdir())):
         if _TEMPORARY.fullmatch(folder.name) and _is_abandoned(folder):
             leftovers.append(_leftover("temporary", folder, "nobody has used it for a day"))
+    for path in sorted(memory_folder().glob("*.jsonl")) if memories else []:
+        if older_than is None or _age(path) > older_than.total_seconds():
+            known = len(Memory(path).read())
+            leftovers.append(_leftover("memory", path, f"what {known} attempts at a task came to"))
     return Found(leftovers, in_use)
 
 
@@ -124,6 +138,9 @@ def clean(leftovers: list[Leftover]) -> list[str]:
             if leftover.kind == "checkouts":
                 if not is_in_use(path):
                     clear(path)
+            elif leftover.kind == "memory":
+                path.unlink(missing_ok=True)
+                path.with_name(f"{path.name}.lock").unlink(missing_ok=True)
             elif leftover.kind == "temporary":
                 if _is_abandoned(path):
                     remove_folder(path)
@@ -206,7 +223,7 @@ def _leftover(kind: Kind, path: Path, why: str) -> Leftover:
 
 
 def _size(path: Path) -> int:
-    total = 0
+    total = path.stat().st_size if path.is_file() else 0
     for folder, _, names in os.walk(path):
         for name in names:
             with contextlib.suppress(OSError):

@@ -8,37 +8,34 @@ finding. What agents said of their own work is kept as they said it, and is data
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from harness.line_file import append_bounded, read_records
 from harness.state import state_folder
-from harness.text import printable
+from harness.text import interval_text, shortened
 from harness.verdict import Interval, Record
 
 MOST_ENTRIES = 200
 FASTEST_KEPT = 50
-MOST_SAID = 600
-MOST_PLACES = 6
+MOST_NOTE = 900
 # What a memory is of. Whatever else a task is made of may change without making its lessons wrong.
 _IDENTITY = ("the target", "the bench", "the metric's scripts")
-_HUNK = re.compile(rb"^@@ [^@\n]* @@ ([^\n]+)$", re.MULTILINE)
 
 
 class Remembered(Record):
-    """One attempt of an earlier run, as later ones may be told of it.
+    """One attempt of an earlier run, as later ones may be told of it; see `harness.feedback` for what may.
 
     Attributes:
         format: of this record.
         strategy: which decided what it was told; `kind` is how it began.
         device: the machine that timed it; None where nothing was timed.
-        finding: what the judge found wrong, as an agent may hear it; empty for what was measured.
+        end: how it was judged, in our words.
         speedup: over the workloads that agents are shown; None where nothing was timed.
         workloads: these, one by one.
         said: the summary that its agent submitted.
-        places: what its hunks are in, as git names them.
+        approach: what its patch goes about.
         sha256: of the patch.
     """
 
@@ -53,12 +50,12 @@ class Remembered(Record):
     device: str | None
     status: str
     cause: str | None
-    finding: str
+    end: str
     speedup: Interval | None
     workloads: dict[str, Interval]
     said: str
+    approach: str
     files: list[str]
-    places: list[str]
     insertions: int
     deletions: int
     sha256: str | None
@@ -120,18 +117,6 @@ def bounded(entries: list[Remembered]) -> list[Remembered]:
     return [entries[number] for number in sorted([*fastest, *newest])]
 
 
-def shortened_words(text: str, most: int = MOST_SAID) -> str:
-    """An agent's words on one line, printable, and cut where they run long."""
-    words = " ".join(printable(text).split())
-    return words if len(words) <= most else f"{words[: most - 2]} …"
-
-
-def places_of(patch: bytes) -> list[str]:
-    """What a patch's hunks are in, as the lines say that git puts behind them: `def align(ids):`."""
-    found = (match.group(1).decode("utf-8", "replace") for match in _HUNK.finditer(patch))
-    return list(dict.fromkeys(shortened_words(each, 80) for each in found))[:MOST_PLACES]
-
-
 def worth_telling(entries: Sequence[Remembered], *, but_of: str, most: int) -> list[Remembered]:
     """The entries that a prompt has room for: half of them the fastest, the rest the newest; the fastest come first.
 
@@ -144,3 +129,18 @@ def worth_telling(entries: Sequence[Remembered], *, but_of: str, most: int) -> l
     fastest = sorted((entry for entry in others if entry.speed > 0), key=lambda each: -each.speed)[: most // 2]
     newest = [entry for entry in reversed(others) if entry not in fastest][: most - len(fastest)]
     return [*fastest, *newest]
+
+
+def note_on(entry: Remembered, device: str) -> str:
+    """A sentence on an attempt for the prompts of later ones, on one line.
+
+    Args:
+        entry: the attempt.
+        device: the machine that times now: times of another are told as such.
+    """
+    who = ", ".join(filter(None, (entry.agent, entry.model)))
+    speed = f"{interval_text(entry.speedup)}, " if entry.speedup is not None else ""
+    where = f" (on another machine: {entry.device})" if speed and entry.device != device else ""
+    size = f" +{entry.insertions} -{entry.deletions} in {entry.approach}." if entry.sha256 else ""
+    said = f' It said: "{entry.said}"' if entry.said else ""
+    return shortened(f"{entry.run}/{entry.attempt}, {who}: {speed}{entry.end}{where}.{size}{said}", MOST_NOTE)

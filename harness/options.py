@@ -18,6 +18,7 @@ class RunOptions:
 
     Attributes:
         jobs: attempts that are worked on at once.
+        fresh: tell the attempts nothing of earlier runs of the task.
         strategy: `NAME` or `NAME:KEY=VALUE,...`; None for the task's.
         max_usd, max_tokens, time_limit: what all attempts may use together, time in seconds; None for no limit.
     """
@@ -41,6 +42,7 @@ class RunOptions:
     max_tokens: int | None = None
     time_limit: float | None = None
     strategy: str | None = None
+    fresh: bool = False
 
 
 _Options: TypeAdapter[RunOptions] = TypeAdapter(RunOptions)

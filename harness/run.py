@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from harness.agents import Agent, PatchAgent, ReferenceAgent, make_agent
+from harness.agents import UNREADING, Agent, PatchAgent, ReferenceAgent, make_agent
 from harness.attempt import Setup, announce, judge_patch, make_attempt, run_attempt, verify_patch
 from harness.briefing import Briefing
 from harness.errors import UsageError
@@ -21,6 +21,7 @@ from harness.options import RunOptions, options_to_json
 from harness.placebo import PlaceboAgent, require_editable
 from harness.plan import Plan, Slot, line_up, made_of, write_plan
 from harness.public_names import PublicNames
+from harness.remembering import Remembering, memory_of, notes_from
 from harness.run_budget import RunBudget, RunLimits
 from harness.schedule import Schedule
 from harness.spent import with_tries
@@ -110,8 +111,15 @@ def briefing(run: Frame, setup: Setup, plan: Plan, before: Iterable[Event] = ())
         UsageError: there is no such strategy.
     """
     strategy = strategy_for(run.options.strategy, run.loaded.task.strategy)
-    feedback = Feedback(run.folder, PublicNames.of(run.loaded, setup.judge.base))
-    return Briefing(strategy, plan.seed, run.folder, lambda: run.verdicts, run.emit, feedback.shown, before)
+    memory = memory_of(run.loaded, run.sealed.tree)
+    fresh = run.options.fresh or setup.agent.name in UNREADING
+    notes = () if fresh else notes_from(memory, run=run.folder.name, device=setup.judge.base.machine.name)
+    shown = _feedback(run, setup, notes).shown
+    return Briefing(strategy, plan.seed, run.folder, lambda: run.verdicts, run.emit, shown, before)
+
+
+def _feedback(run: Frame, setup: Setup, notes: tuple[str, ...] = ()) -> Feedback:
+    return Feedback(run.folder, PublicNames.of(run.loaded, setup.judge.base), notes)
 
 
 def work_through(run: Frame, setup: Setup, slots: list[Slot], budget: RunBudget, brief: Briefing) -> None:
@@ -126,8 +134,13 @@ def work_through(run: Frame, setup: Setup, slots: list[Slot], budget: RunBudget,
             budget.take_back(job.slot.name)
         return _work(setup, job)
 
+    remembering = Remembering(memory_of(run.loaded, run.sealed.tree), _feedback(run, setup), run.emit)
+    for earlier in run.verdicts:  # a kill may have come between the verdict and the memory
+        remembering.keep(earlier)
+
     def take(verdict: Verdict) -> None:
         run.verdicts.append(announce(setup, with_tries(verdict, setup.folder.attempt(str(verdict.attempt)))))
+        remembering.keep(run.verdicts[-1])
 
     schedule = Schedule(slots, LocalExecutor(work, run.options.jobs), budget, run.emit, take, brief)
     schedule.run()

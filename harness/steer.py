@@ -5,15 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
+from harness.agents import UNREADING
 from harness.errors import UsageError
 from harness.hints import Hint, add_hint
 from harness.journal import fold, is_being_written, read_events
 from harness.plan import read_plan
 from harness.store import find_run
 from harness.verdict import Record
-
-# These do the same whatever their prompt says.
-UNREADING = ("replay", "nop", "oracle")
 
 
 class Steered(Record):

@@ -13,10 +13,12 @@ from pathlib import Path
 
 import pytest
 from records import AT, verdict, write_run
+from test_memory import entry
 
 from harness.errors import UsageError
 from harness.housekeeping import clean, look, parse_age
 from harness.journal import Journal
+from harness.memory import Memory
 from harness.workspace import end_processes_in, is_in_use, workspace
 
 HOLD = """
@@ -205,3 +207,16 @@ def test_what_killed_processes_left_among_temporary_files_goes_after_a_day(tmp_p
     finally:
         process.kill()
         process.wait()
+
+
+def test_what_is_remembered_of_tasks_goes_only_when_asked_for(tmp_path: Path) -> None:
+    memory = Memory.of("tiny", {})
+    memory.add(entry(1))
+    nowhere = (tmp_path / "runs", tmp_path / "worktrees")
+    assert look(*nowhere, timedelta(0)).leftovers == []
+    assert look(*nowhere, timedelta(days=1), memories=True).leftovers == []
+    found = look(*nowhere, None, memories=True).leftovers
+    assert [(each.kind, each.path) for each in found] == [("memory", str(memory.path))]
+    assert found[0].bytes > 100 and "1 attempts" in found[0].why
+    assert clean(found) == []
+    assert list(memory.path.parent.iterdir()) == []
