@@ -70,7 +70,7 @@ class Setup:
 
 def run_attempt(setup: Setup, name: str) -> Verdict:
     """Make one attempt, judge it, and say so. Whatever happens in it, the end is a verdict."""
-    return announce(setup, make_attempt(setup, name))
+    return announce(setup.folder, setup.emit, make_attempt(setup, name))
 
 
 def make_attempt(setup: Setup, name: str, brief: Brief | None = None) -> Verdict:
@@ -134,7 +134,7 @@ def _made(setup: Setup, name: str, brief: Brief | None) -> Verdict:
 
 def verify_patch(setup: Setup, name: str, patch_file: Path) -> Verdict:
     """Judge a patch from anywhere, as if an agent had left it, and say so."""
-    return announce(setup, judge_patch(setup, name, patch_file))
+    return announce(setup.folder, setup.emit, judge_patch(setup, name, patch_file))
 
 
 def judge_patch(setup: Setup, name: str, patch_file: Path) -> Verdict:
@@ -159,11 +159,11 @@ def _what_became_of(patch: bytes) -> str:
     return ""
 
 
-def announce(setup: Setup, verdict: Verdict) -> Verdict:
+def announce(run: RunFolder, emit: Emit, verdict: Verdict) -> Verdict:
     """Write the verdict down and tell it."""
-    folder = setup.folder.attempt(str(verdict.attempt))
+    folder = run.attempt(str(verdict.attempt)).create()
     write_atomic(folder.verdict, strict_json(verdict.model_dump(), indent=2) + "\n")
-    setup.emit(AttemptFinished(at=now(), attempt=folder.name, verdict=verdict))
+    emit(AttemptFinished(at=now(), attempt=folder.name, verdict=verdict))
     return verdict
 
 

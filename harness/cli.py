@@ -29,10 +29,12 @@ from harness import (
 from harness.cli_options import (
     CODE_FASTER,
     BaseUrl,
+    ExecutorKind,
     Json,
     MaxTokens,
     MaxUsd,
     Out,
+    RayAddress,
     RequireAny,
     SandboxKind,
     Seed,
@@ -168,6 +170,8 @@ def run(
         ),
     ] = 0,
     sandbox: SandboxKind = "auto",
+    executor: ExecutorKind = None,
+    ray_address: RayAddress = None,
     json: Json = False,
 ) -> None:
     """Let an agent make a task's code faster, and judge what it did."""
@@ -199,6 +203,8 @@ def run(
         time_limit=time_limit,
         strategy=strategy,
         fresh=fresh,
+        executor=executor or "local",
+        ray_address=ray_address or "auto",
     )
     with watching(json=json) as emit:
         outcome = run_task(options, emit)
@@ -219,6 +225,8 @@ def resume(
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Make attempts again that ended infra_failed.")
     ] = False,
+    executor: ExecutorKind = None,
+    ray_address: RayAddress = None,
     out: Out = Path("runs"),
     require: RequireAny = None,
     json: Json = False,
@@ -242,6 +250,8 @@ def resume(
         time_limit=time_limit,
         force=force,
         retry_failed=retry_failed,
+        executor=executor,
+        ray_address=ray_address,
     )
     with watching(json=json) as emit:
         outcome = resume_run(wanted, emit)

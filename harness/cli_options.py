@@ -31,10 +31,24 @@ TimeLimit = Annotated[
     float | None,
     typer.Option("--time-limit", min=0.0, metavar="SECONDS", help="Start no more then; judge what is under way."),
 ]
+ExecutorKind = Annotated[
+    # The names of `harness.options.ExecutorKind`, which is too much to import for a help text.
+    Literal["local", "ray"] | None,
+    typer.Option("--executor", help="Where attempts are worked on: this machine (the default), or a Ray cluster."),
+]
 SandboxKind = Annotated[
     # The names of `harness.sandbox.Wanted`, which is too much to import for a help text.
     Literal["auto", "bubblewrap", "landlock", "namespaces", "landlock-only", "none"],
     typer.Option("--sandbox", help="What confines the target's side; none only by name, and recorded in the verdict."),
+]
+RayAddress = Annotated[
+    str | None,
+    typer.Option(
+        "--ray-address",
+        metavar="ADDRESS",
+        help="With --executor ray: auto finds one that runs here, local starts one for this run, HOST:PORT or "
+        "ray://HOST:10001 is elsewhere. Default: auto.",
+    ),
 ]
 BaseUrl = Annotated[str | None, typer.Option("--base-url", metavar="URL", help="An OpenAI-compatible endpoint.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout, for programs.")]

@@ -15,6 +15,8 @@ from harness.events import (
     AttemptRetried,
     AttemptWaiting,
     Event,
+    NodeJoined,
+    NodeLeft,
     PhaseStarted,
     RunFinished,
     RunResumed,
@@ -47,13 +49,27 @@ def _(event: RunStarted) -> str:
 def _(event: AdmissionStep) -> str:
     detail = progress_text(event.progress) if event.progress else shortened(event.detail, DETAIL_WIDTH)
     state = "" if event.progress and event.state == "started" else f" {event.state}"
-    return f"base: {event.step.replace('_', ' ')}{state}{f': {detail}' if detail else ''}"
+    return f"base{_on(event.node)}: {event.step.replace('_', ' ')}{state}{f': {detail}' if detail else ''}"
 
 
 @describe.register
 def _(event: Admitted) -> str:
     noise = interval_text(event.noise.speedup)
-    return f"base: admitted, {event.expected_tests} tests, base against itself {noise}"
+    return f"base{_on(event.node)}: admitted, {event.expected_tests} tests, base against itself {noise}"
+
+
+@describe.register
+def _(event: NodeJoined) -> str:
+    return printable(f"node {event.node} works for the run: {event.device.name}, sandbox {event.sandbox}")
+
+
+@describe.register
+def _(event: NodeLeft) -> str:
+    return printable(f"node {event.node} is left out: {event.why}", multiline=True)
+
+
+def _on(node: str | None) -> str:
+    return "" if node is None else f" on {printable(node)}"
 
 
 @describe.register

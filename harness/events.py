@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 from pydantic import Field, TypeAdapter
 
 from harness.timing.measurement import Progress
-from harness.verdict import NoiseFloor, Record, Verdict
+from harness.verdict import Device, NoiseFloor, Record, Verdict
 
 Step = Literal["seal", "build", "tests", "noise", "known_effect"]
 Phase = Literal["worktree", "agent", "diff", "policy", "build", "tests", "timing", "confirmation"]
@@ -41,7 +41,10 @@ class RunStarted(Record):
 
 
 class AdmissionStep(Record):
-    """One check of the base before any attempt: it builds, its tests pass, it can be timed, a slowdown is seen."""
+    """One check of the base before any attempt: it builds, its tests pass, it can be timed, a slowdown is seen.
+
+    `node` is the machine of a cluster; None for the one that the run was started on.
+    """
 
     event: Literal["admission_step"] = "admission_step"
     at: str
@@ -49,15 +52,36 @@ class AdmissionStep(Record):
     state: Literal["started", "passed"]
     detail: str = ""
     progress: Progress | None = None
+    node: str | None = None
 
 
 class Admitted(Record):
-    """The base may be worked on. `noise` is its A/A interval on this machine."""
+    """The base may be worked on. `noise` is its A/A interval on this machine, or on the cluster's `node`."""
 
     event: Literal["admitted"] = "admitted"
     at: str
     noise: NoiseFloor
     expected_tests: int
+    node: str | None = None
+
+
+class NodeJoined(Record):
+    """A node of a cluster works for the run: what it measures on, and what confines commands there."""
+
+    event: Literal["node_joined"] = "node_joined"
+    at: str
+    node: str
+    device: Device
+    sandbox: str
+
+
+class NodeLeft(Record):
+    """A node of a cluster does not work for the run, or does no longer, and why."""
+
+    event: Literal["node_left"] = "node_left"
+    at: str
+    node: str
+    why: str
 
 
 class AttemptBriefed(Record):
@@ -75,11 +99,12 @@ class AttemptBriefed(Record):
 
 
 class AttemptStarted(Record):
-    """An attempt has a name; its worktree comes next."""
+    """An attempt has a name; its worktree comes next. `node` is where, in a cluster."""
 
     event: Literal["attempt_started"] = "attempt_started"
     at: str
     attempt: str
+    node: str | None = None
 
 
 class PhaseStarted(Record):
@@ -186,6 +211,8 @@ Event = (
     | AdmissionStep
     | Admitted
     | AttemptBriefed
+    | NodeJoined
+    | NodeLeft
     | AttemptStarted
     | PhaseStarted
     | AgentStep

@@ -159,11 +159,10 @@ def _kept(run: Frame) -> str:
 def _note(run: Frame, agent: Agent) -> str | None:
     """What whoever started the run should know: the agent's word, what is known of this machine, and of the task."""
     task = run.loaded.task
-    notes = [
-        agent.note,
-        calibration_note(resolve_device(task.metric.device), task.name, task.metric.mode),
-        memory_note(memory_of(run.loaded, run.sealed.tree), agent, fresh=run.options.fresh),
-    ]
+    notes = [agent.note]
+    if run.options.executor == "local":
+        notes.append(calibration_note(resolve_device(task.metric.device), task.name, task.metric.mode))
+    notes.append(memory_note(memory_of(run.loaded, run.sealed.tree), agent, fresh=run.options.fresh))
     return " ".join(filter(None, notes)) or None
 
 

@@ -19,6 +19,8 @@ from harness.events import (
     AttemptStarted,
     AttemptWaiting,
     Event,
+    NodeJoined,
+    NodeLeft,
     PhaseStarted,
     RunResumed,
     RunStarted,
@@ -106,7 +108,7 @@ class LiveDisplay:
             self._began = _began(event.at)  # a watcher comes late
         if isinstance(event, RunStarted | Admitted):
             self._tracks.pop("base", None)
-        if isinstance(event, RunStarted | Admitted | AgentNotice):
+        if isinstance(event, RunStarted | Admitted | NodeJoined | NodeLeft | AgentNotice):
             # Paths in it are to be copied: they must not be folded.
             self._console.print(safe(describe(event), multiline=True), soft_wrap=isinstance(event, AgentNotice))
         elif isinstance(event, AdmissionStep):

@@ -27,6 +27,11 @@ def take_model_key() -> None:
         del os.environ[VARIABLE]
 
 
+def hold_model_key(key: str) -> None:
+    """Hold a key that came from somewhere else than the environment."""
+    _taken[:] = [key]
+
+
 def model_key() -> str | None:
     """The key, wherever it is by now; None where there is none."""
     return os.environ.get(VARIABLE) or (_taken[0] if _taken else None)

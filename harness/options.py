@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import TypeAdapter
 
+from harness.errors import UsageError
 from harness.live_model import LiveOptions
 from harness.sandbox import Wanted
+
+ExecutorKind = Literal["local", "ray"]
 
 
 @dataclass(frozen=True)
@@ -21,6 +24,7 @@ class RunOptions:
         fresh: tell the attempts nothing of earlier runs of the task.
         strategy: `NAME` or `NAME:KEY=VALUE,...`; None for the task's.
         max_usd, max_tokens, time_limit: what all attempts may use together, time in seconds; None for no limit.
+        executor: where attempts are worked on: this machine, or the nodes of the Ray cluster at `ray_address`.
     """
 
     task: str
@@ -43,9 +47,25 @@ class RunOptions:
     time_limit: float | None = None
     strategy: str | None = None
     fresh: bool = False
+    executor: ExecutorKind = "local"
+    ray_address: str = "auto"
 
 
 _Options: TypeAdapter[RunOptions] = TypeAdapter(RunOptions)
+
+
+def require_possible(options: RunOptions) -> None:
+    """Refuse at once what a cluster cannot do.
+
+    Raises:
+        UsageError: the worktrees are to be kept, or a person is to work in one: they are on other machines.
+    """
+    if options.executor != "ray":
+        return
+    if options.keep_worktrees:
+        raise UsageError("--keep-worktrees and --executor ray exclude each other: worktrees are on the nodes.")
+    if (options.agent or "").partition(":")[0] == "manual":
+        raise UsageError("--agent manual and --executor ray exclude each other: the worktree would be on a node.")
 
 
 def options_to_json(options: RunOptions) -> dict[str, Any]:

@@ -29,6 +29,11 @@ def readmit(loaded: LoadedTask, repository: Repository, root: Path, scratch: Pat
             remedy="Mend what it needs on this machine; then resume again.",
         ) from error
     emit(AdmissionStep(at=now(), step="build", state="passed", detail="tests and noise as when the run began"))
+    return base_of(kept, repository, root)
+
+
+def base_of(kept: Admission, repository: Repository, root: Path) -> Base:
+    """The base as it was found to be; `root` is where it is checked out."""
     return Base(
         repository=repository,
         root=root,

@@ -14,15 +14,17 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from harness import __version__
-from harness.admission import now
+from harness.admission import now, resolve_device
+from harness.attempts import work_out
+from harness.cluster.nodes import device_begun_on
 from harness.errors import UsageError
 from harness.events import AttemptFinished, Emit, Event, RunResumed, RunStarted
 from harness.frame import Frame, frame
 from harness.journal import fold, is_being_written, read_events
 from harness.kept import kept_outcome, kept_verdict, tries
-from harness.options import RunOptions, options_from_json, options_to_json
+from harness.options import ExecutorKind, RunOptions, options_from_json, options_to_json, require_possible
 from harness.plan import Plan, made_of, read_admission, read_plan, write_plan
-from harness.run import RunOutcome, agent_for, briefing, limits_of, work_through
+from harness.run import RunOutcome, agent_for, limits_of
 from harness.run_budget import RunBudget, Spent
 from harness.spent import session_cost
 from harness.store import RunFolder, find_run
@@ -50,6 +52,11 @@ class ResumeOptions:
     time_limit: float | None = None
     force: bool = False
     retry_failed: bool = False
+    executor: ExecutorKind | None = None
+    ray_address: str | None = None
+
+
+_CHANGEABLE = ("jobs", "max_usd", "max_tokens", "time_limit", "executor", "ray_address")
 
 
 def resume_run(wanted: ResumeOptions, emit: Emit) -> RunOutcome:
@@ -67,6 +74,7 @@ def resume_run(wanted: ResumeOptions, emit: Emit) -> RunOutcome:
         )
     plan = read_plan(folder)
     options = _options(plan, wanted, folder)
+    require_possible(options)
     with frame(options, emit, folder) as run:
         if read_plan(folder) != plan:  # read before the lock was ours
             raise UsageError(
@@ -111,8 +119,7 @@ def _go_on(run: Frame, plan: Plan, events: list[Event], wanted: ResumeOptions, c
     budget = RunBudget(limits_of(run.options), spent_before(folder, events, run.verdicts))
     if rest:
         kept = None if changed else read_admission(folder)
-        setup = run.admit(agent, plan.seed, budget=budget, kept=kept)
-        work_through(run, setup, rest, budget, briefing(run, setup, plan, events))
+        work_out(run, agent, plan, rest, budget, events, kept=kept, anew=bool(changed))
     return RunOutcome(run_folder=folder, verdicts=run.verdicts, budget=run.ended_by_budget)
 
 
@@ -124,7 +131,7 @@ def _options(plan: Plan, wanted: ResumeOptions, folder: RunFolder) -> RunOptions
         raise UsageError(
             f"{folder.plan}: its options are not those of this version of the harness.", remedy="Start a new run."
         ) from error
-    asked = {name: getattr(wanted, name) for name in ("jobs", "max_usd", "max_tokens", "time_limit")}
+    asked = {name: getattr(wanted, name) for name in _CHANGEABLE}
     changed = {name: value for name, value in asked.items() if value is not None}
     return replace(options, attempts=options.attempts + wanted.more, out=folder.path.parent, **changed)
 
@@ -132,9 +139,11 @@ def _options(plan: Plan, wanted: ResumeOptions, folder: RunFolder) -> RunOptions
 def _changes(run: Frame, plan: Plan) -> list[str]:
     """What is not as it was when the run began."""
     found = plan.changes(made_of(run.loaded, run.sealed.tree))
-    admission = read_admission(run.folder)
-    if admission is not None and describe_device(admission.device).name != admission.machine.name:
-        found.append(f"the machine (it was {admission.machine.name})")
+    begun_on = device_begun_on(run.folder)
+    if begun_on is not None and run.options.executor == "local":  # nodes of a cluster are asked when they are there
+        here = describe_device(resolve_device(run.loaded.task.metric.device)).name
+        if here != begun_on:
+            found.append(f"the machine (it was {begun_on})")
     return found
 
 

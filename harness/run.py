@@ -3,34 +3,27 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from harness.agents import UNREADING, Agent, PatchAgent, ReferenceAgent, make_agent
-from harness.attempt import Setup, announce, judge_patch, make_attempt, run_attempt, verify_patch
-from harness.briefing import Briefing
+from harness.agents import Agent, PatchAgent, make_agent
+from harness.attempt import run_attempt, verify_patch
+from harness.attempts import work_out
 from harness.errors import UsageError
-from harness.events import Emit, Event
-from harness.executor import Job, LocalExecutor
-from harness.feedback import Feedback
+from harness.events import Emit
 from harness.frame import Frame, frame
 from harness.git import Repository
-from harness.kept import kept_outcome
-from harness.options import RunOptions, options_to_json
-from harness.placebo import PlaceboAgent, require_editable
-from harness.plan import Plan, Slot, line_up, made_of, write_plan
-from harness.public_names import PublicNames
-from harness.remembering import Remembering, memory_of, notes_from
+from harness.options import RunOptions, options_to_json, require_possible
+from harness.placebo import require_editable
+from harness.plan import Plan, line_up, made_of, write_plan
 from harness.run_budget import RunBudget, RunLimits
-from harness.schedule import Schedule
-from harness.spent import with_tries
 from harness.store import RunFolder
 from harness.strategy import strategy_for
 from harness.task import LoadedTask
 from harness.verdict import Verdict
 
-__all__ = ["RunOptions", "RunOutcome", "agent_for", "run_agent_once", "run_task", "verify_task", "work_through"]
+__all__ = ["RunOptions", "RunOutcome", "agent_for", "run_agent_once", "run_task", "verify_task"]
 
 
 @dataclass(frozen=True)
@@ -71,6 +64,7 @@ def run_task(options: RunOptions, emit: Emit) -> RunOutcome:
         InfrastructureError: the model's endpoint is dead.
         Interrupted: Ctrl-C or SIGTERM; what was finished by then is in the journal.
     """
+    require_possible(options)
     with frame(options, emit) as run:
         agent = agent_for(run)
         if options.placebos:
@@ -81,8 +75,7 @@ def run_task(options: RunOptions, emit: Emit) -> RunOutcome:
         write_plan(run.folder, plan)
         run.slots = plan.slots
         run.begin(agent, controls=len(plan.slots) - options.attempts)
-        setup = run.admit(agent, plan.seed, budget=budget)
-        work_through(run, setup, plan.slots, budget, briefing(run, setup, plan))
+        work_out(run, agent, plan, plan.slots, budget)
     return RunOutcome(run_folder=run.folder, verdicts=run.verdicts, budget=run.ended_by_budget)
 
 
@@ -102,61 +95,6 @@ def agent_for(run: Frame) -> Agent:
         options.allow_hosts,
         live=options.live,
     )
-
-
-def briefing(run: Frame, setup: Setup, plan: Plan, before: Iterable[Event] = ()) -> Briefing:
-    """Who tells the run's attempts what its strategy wants; `before` are the events of a run that is gone on with.
-
-    Raises:
-        UsageError: there is no such strategy.
-    """
-    strategy = strategy_for(run.options.strategy, run.loaded.task.strategy)
-    memory = memory_of(run.loaded, run.sealed.tree)
-    fresh = run.options.fresh or setup.agent.name in UNREADING
-    notes = () if fresh else notes_from(memory, run=run.folder.name, device=setup.judge.base.machine.name)
-    shown = _feedback(run, setup, notes).shown
-    return Briefing(strategy, plan.seed, run.folder, lambda: run.verdicts, run.emit, shown, before)
-
-
-def _feedback(run: Frame, setup: Setup, notes: tuple[str, ...] = ()) -> Feedback:
-    return Feedback(run.folder, PublicNames.of(run.loaded, setup.judge.base), notes)
-
-
-def work_through(run: Frame, setup: Setup, slots: list[Slot], budget: RunBudget, brief: Briefing) -> None:
-    """Let everybody in the line-up work, as many at once as was asked for, and take the verdicts.
-
-    Raises:
-        HarnessError: what ends a run; see `Schedule.run`.
-    """
-
-    def work(job: Job) -> Verdict:
-        if kept_outcome(setup.folder.attempt(job.slot.name)) is not None:
-            budget.take_back(job.slot.name)
-        return _work(setup, job)
-
-    remembering = Remembering(memory_of(run.loaded, run.sealed.tree), _feedback(run, setup), run.emit)
-    for earlier in run.verdicts:  # a kill may have come between the verdict and the memory
-        remembering.keep(earlier)
-
-    def take(verdict: Verdict) -> None:
-        run.verdicts.append(announce(setup, with_tries(verdict, setup.folder.attempt(str(verdict.attempt)))))
-        remembering.keep(run.verdicts[-1])
-
-    schedule = Schedule(slots, LocalExecutor(work, run.options.jobs), budget, run.emit, take, brief)
-    schedule.run()
-    run.ended_by_budget = schedule.ended_by_budget
-
-
-def _work(setup: Setup, job: Job) -> Verdict:
-    """One try at one slot."""
-    slot = job.slot
-    reference = setup.judge.loaded.reference_patch
-    if slot.kind == "reference" and reference is not None:
-        return judge_patch(replace(setup, agent=ReferenceAgent()), slot.name, reference)
-    agent: Agent = setup.agent
-    if slot.kind == "placebo":
-        agent = PlaceboAgent(setup.judge.loaded.task.target_files, str(slot.seed))
-    return make_attempt(replace(setup, agent=agent), slot.name, job.brief)
 
 
 def _plan(run: Frame) -> Plan:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from agent.budget import LimitExceeded, Limits
@@ -96,6 +96,18 @@ class RunBudget:
         """What an agent at work has used up so far."""
         with self._lock:
             self._under_way[attempt] = Spent(usd=usd or 0.0, tokens=tokens)
+
+    def reported(self, attempt: str) -> Spent:
+        """What an agent at work has told so far."""
+        with self._lock:
+            return self._under_way.get(attempt, Spent())
+
+    def spent_beside(self, attempts: Iterable[str]) -> Spent:
+        """What is used up by now, without what these attempts at work have told."""
+        spent = self.spent
+        for part in map(self.reported, attempts):
+            spent = replace(spent, usd=spent.usd - part.usd, tokens=spent.tokens - part.tokens)
+        return spent
 
     def check(self) -> None:
         """Raise LimitExceeded if something of it is gone."""

@@ -129,6 +129,11 @@ class RunFolder:
         """What admitting the base found."""
         return self.path / "admission.json"
 
+    @property
+    def nodes(self) -> Path:
+        """What admitting the base found on each node of a cluster."""
+        return self.path / "nodes.json"
+
     def attempt(self, name: str) -> AttemptFolder:
         """The folder of the attempt called `name`, made or not."""
         return AttemptFolder(self.path / name)
@@ -137,7 +142,8 @@ class RunFolder:
     def attempts(self) -> list[AttemptFolder]:
         """The attempts that have a folder, by name."""
         try:
-            return [AttemptFolder(path) for path in sorted(self.path.iterdir()) if path.is_dir()]
+            folders = [path for path in sorted(self.path.iterdir()) if path.is_dir()]
+            return [AttemptFolder(path) for path in folders if not path.name.startswith(".")]
         except OSError as error:
             raise storage_error(error, self.path, "read") from error
 

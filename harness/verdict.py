@@ -61,7 +61,8 @@ class PatchStats(Record):
 class Device(Record):
     """The machine the timing ran on. `kind` is `cpu` or `cuda`; two verdicts compare only on equal `name`s.
 
-    `multiprocessors` and the size of the level-2 cache, in MiB, are a GPU's; None on a CPU.
+    `multiprocessors` and the size of the level-2 cache, in MiB, are a GPU's; None on a CPU. `node` is the machine's
+    name in a cluster; None for the machine that the run was started on.
     """
 
     kind: str
@@ -72,6 +73,7 @@ class Device(Record):
     versions: dict[str, str]
     multiprocessors: int | None = None
     l2_mb: float | None = None
+    node: str | None = None
 
 
 class Tokens(Record):

@@ -1,0 +1,60 @@
+"""A run on a real cluster of several nodes, with nothing shared but Ray."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter, defaultdict
+from pathlib import Path
+
+from nodes import Nodes
+from tiny_task import TinyTask
+
+from harness.events import Admitted, AttemptFinished, AttemptStarted, NodeJoined, TimingProgress
+from harness.journal import fold, read_events
+from harness.store import RunFolder
+
+
+def test_attempts_spread_over_the_nodes_and_come_home(nodes: Nodes, tiny: TinyTask, tmp_path: Path) -> None:
+    # Whoever is admitted first has both of its attempts in hand while the other is.
+    outcome, _ = nodes.run(tiny, tmp_path, agent="command:sleep 8", attempts=4, jobs=4)
+    assert [(each.attempt, each.status) for each in outcome.verdicts] == [(f"00{n}", "no_patch") for n in (1, 2, 3, 4)]
+    home = outcome.run_folder
+    events = read_events(home.journal)
+    assert fold(events).finished
+
+    # Each node admitted the base itself, once, and its noise is its verdicts'.
+    assert Counter(event.node for event in events if isinstance(event, Admitted)) == {"left": 1, "right": 1}
+    assert {event.node for event in events if isinstance(event, NodeJoined)} == {"left", "right"}
+    where = {event.attempt: event.node for event in events if isinstance(event, AttemptStarted)}
+    assert Counter(where.values()) == {"left": 2, "right": 2}
+    assert {str(each.attempt): each.device.node for each in outcome.verdicts if each.device} == where
+    floors = json.loads(home.nodes.read_text())
+    assert sorted(each["machine"]["node"] for each in floors.values()) == ["left", "right"]
+
+    # Folders are home whole, with nothing else beside them, and nothing is left elsewhere.
+    for attempt in home.attempts:
+        assert {path.name for path in attempt.path.iterdir()} >= {"prompt.md", "trajectory.jsonl", "verdict.json"}
+    assert [attempt.name for attempt in home.attempts] == ["001", "002", "003", "004"]
+    assert not (home.path / ".arriving").exists()
+    assert nodes.stations == []
+    assert nodes.checkouts == []
+
+
+def assert_timed_one_at_a_time(events: list[object]) -> None:
+    """Of what a device measures, one measurement's sessions come without another's between them."""
+    at: dict[str, str | None] = {}
+    order: defaultdict[str | None, list[tuple[str, str]]] = defaultdict(list)
+    for event in events:
+        if isinstance(event, AttemptStarted):
+            at[event.attempt] = event.node
+        elif isinstance(event, TimingProgress):
+            who = (event.attempt, event.phase)
+            if not order[at[event.attempt]] or order[at[event.attempt]][-1] != who:
+                order[at[event.attempt]].append(who)
+    for found in order.values():
+        assert len(found) == len(set(found)), found
+
+
+def assert_one_verdict_each(home: RunFolder) -> None:
+    finished = Counter(event.attempt for event in read_events(home.journal) if isinstance(event, AttemptFinished))
+    assert set(finished.values()) == {1}
