@@ -28,7 +28,7 @@ from harness.text import bar, interval_text, printable, shortened
 from harness.timing.measurement import Progress
 
 DETAIL_WIDTH = 100
-WAITING = "waiting to measure: something else on this machine measures, or has yet to give way"
+WAITING = "waiting its turn to measure, or for a measurement on this machine to end"
 
 
 @singledispatch

@@ -137,7 +137,7 @@ class AgentNotice(Record):
 
 
 class AttemptWaiting(Record):
-    """An attempt has been waiting for its turn to measure for a while; or, where `over`, has its turn now."""
+    """An attempt has waited for a while to measure, or for a measurement to end; or, where `over`, goes on now."""
 
     event: Literal["attempt_waiting"] = "attempt_waiting"
     at: str

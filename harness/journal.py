@@ -234,7 +234,7 @@ def read_events(path: Path) -> list[Event]:
 class AttemptState:
     """How far an attempt came: the phase it is in, the agent's steps so far, and its verdict once it has one.
 
-    `waits` while it waits for its turn to measure.
+    `waits` while it waits to measure, or for a measurement to end.
     """
 
     phase: Phase | None = None
@@ -245,7 +245,7 @@ class AttemptState:
     @property
     def doing(self) -> str:
         """What it is at, in words; empty before its first phase."""
-        return f"{self.phase}, waiting to measure" if self.phase and self.waits else self.phase or ""
+        return f"{self.phase}, waiting its turn" if self.phase and self.waits else self.phase or ""
 
 
 @dataclass(frozen=True)

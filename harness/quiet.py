@@ -120,7 +120,8 @@ def noisy(*, gpu: bool = False) -> Iterator[Noise]:
         yield Noise([])
         return
     with ExitStack() as stack:
-        held = [stack.enter_context(_shared(name)) for name in gates(gpu=gpu)]
+        with Waiting() as waiting:
+            held = [stack.enter_context(_shared(name, waiting.look)) for name in gates(gpu=gpu)]
         with _counted("noisy"):
             yield Noise(held)
 
@@ -249,8 +250,9 @@ class Noise:
             _freeze(pid)
             for gate in self._held:
                 gate.leave()
-            for gate in self._held:
-                gate.enter()
+            with Waiting() as waiting:
+                for gate in self._held:
+                    gate.enter(waiting.look)
         finally:
             _signal_all(pid, signal.SIGCONT)
         self._wanted_since = None

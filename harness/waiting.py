@@ -1,6 +1,6 @@
-"""Telling whoever watches that a measurement waits for its turn: that others measure, or have yet to give way.
+"""Telling whoever watches that work waits at the gate (`harness.quiet`): to measure, or for a measurement to end.
 
-Told by context, not by argument: whoever measures does not know who watches. A thread that works for an attempt which
+Told by context, not by argument: whoever waits does not know who watches. A thread that works for an attempt which
 another one began (tools served to an external agent) takes what `watcher()` gave there.
 """
 
@@ -25,7 +25,7 @@ def watcher() -> Tell | None:
 
 @contextmanager
 def watched(tell: Tell | None) -> Iterator[None]:
-    """Within it, `tell` hears of this thread's waits to measure."""
+    """Within it, `tell` hears of this thread's waits."""
     token = _tell.set(tell)
     try:
         yield

@@ -36,13 +36,14 @@ R = TypeVar("R")
 def _counting_waits(
     method: Callable[Concatenate[WorktreeBench, P], R],
 ) -> Callable[Concatenate[WorktreeBench, P], R]:
-    """Add to `waited_seconds` what a tool's call waits at the gate."""
+    """Tell of what a tool's call waits at the gate, and add it to `waited_seconds`."""
 
     @functools.wraps(method)
     def counted(bench: WorktreeBench, /, *args: P.args, **kwargs: P.kwargs) -> R:
         before = waited_seconds()
         try:
-            return method(bench, *args, **kwargs)
+            with watched(bench.watcher):
+                return method(bench, *args, **kwargs)
         finally:
             bench.waited_seconds += waited_seconds() - before
 
@@ -72,7 +73,7 @@ class WorktreeBench:
         # What of the agent's time went by in waiting for others' measurements, or while they waited for ours.
         self.waited_seconds = 0.0
         # Tools that are served to an agent elsewhere are run by another thread than the attempt's.
-        self._watcher = watcher()
+        self.watcher = watcher()
         # Whoever serves the tools may listen; the agent itself waits for the whole.
         self.on_progress: Callable[[Progress], None] = lambda _: None
 
@@ -135,8 +136,7 @@ class WorktreeBench:
         except BuildFailed as error:
             return Report(f"BUILD FAILED: {error.message}", ok=False)
         before = take_diff(self._base.repository, self._root)
-        with watched(self._watcher):
-            result = measure(self._job(scratch), self.on_progress)
+        result = measure(self._job(scratch), self.on_progress)
         if not isinstance(result, Measurement):
             return Report("\n".join([*self._warnings(), f"NOT MEASURED: {explain(result)}"]), ok=False)
         self.best.offer(before, take_diff(self._base.repository, self._root), result.speedup)

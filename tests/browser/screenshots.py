@@ -27,6 +27,7 @@ def main() -> None:
     with TemporaryDirectory(prefix="harness-screenshots-") as space, chromium() as browser:
         out = Path(space)
         folder = write_synthetic_run(out, 24, samples=24, seed=5)
+        searched = write_synthetic_run(out, 24, samples=24, seed=8, name="moe_align-20261121-101500", search=True)
         run = read_run(folder)
         if run.best and run.best.verdict:
             measured = a_measurement(run.best.verdict, random.Random(1), gpu=True, sessions=16)
@@ -53,7 +54,12 @@ def main() -> None:
         shot("report-samples", report.as_uri(), at=f"{best}-samples", height=1300)
         shot("report-patch", report.as_uri(), at=f"{best}-patch")
         shot("report-phone", report.as_uri(), width=320, height=800)
+        search = out / "search.html"
+        search.write_text(html_report(read_run(searched)))
+        shot("report-search", search.as_uri(), at="#search", height=720)
         with served(out) as site:
+            pair = [f"{each.name}/{read_run(each).ranked[0].name}" for each in (folder, searched)]
+            shot("view-compare", f"{site.url}/compare?a={pair[0]}&b={pair[1]}", height=1000)
             shot("view-run", f"{site.url}/runs/{folder.name}", dark=True)
             shot("view-leaderboard", f"{site.url}/leaderboard")
 

@@ -25,12 +25,14 @@ from harness.store import RunFolder
 
 pytestmark = pytest.mark.slow
 Look = Callable[[Any], None]
+SEARCHED = "search-20261120-090000"
 
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("runs")
     write_synthetic_run(out, 12, samples=6)
+    write_synthetic_run(out, 12, samples=1, seed=8, name=SEARCHED, search=True)
     judged = verdict(run="gpu-20261121-000000")
     folder = write_run(out, judged)
     measured = a_measurement(judged, random.Random(2), gpu=True)
@@ -120,6 +122,23 @@ def test_two_side_by_side_are_accessible(
     assert page.locator(".chart .wide [aria-roledescription=point]").count() >= 8
     accessible(opened(f"{site.url}/compare?a={run.name}&b={run.name}", dark=dark, width=320))
     accessible(opened(f"{site.url}/compare?a={run.name}/001", dark=dark))
+
+
+@pytest.mark.parametrize(("dark", "width"), [(False, 1200), (True, 320)])
+def test_a_search_is_drawn_and_told_as_a_table(
+    opened: Opened, accessible: Look, runs: Path, site: Served, tmp_path: Path, dark: bool, width: int
+) -> None:
+    path = tmp_path / "search.html"
+    path.write_text(html_report(read_run(RunFolder(runs / SEARCHED))))
+    for url in (path.as_uri(), f"{site.url}/runs/{SEARCHED}"):
+        page = opened(url, dark=dark, width=width)
+        accessible(page)
+        assert overflows(page) == []
+        table = page.get_by_role("region", name="The search, a table")
+        assert table.locator("tbody tr").count() == 12
+        table.get_by_role("link", name="004").first.click()
+        assert "004" in page.url
+        accessible(page)
 
 
 def test_printing_unfolds_and_is_light(opened: Opened, report: str) -> None:

@@ -144,18 +144,18 @@ def test_an_attempt_that_waits_to_measure_says_so_until_it_has_its_turn() -> Non
         plain(event)
     assert [line[:23] for line in stream.getvalue().splitlines()] == [
         "001: step 4: measure ",
-        "001: waiting to measure",
+        "001: waiting its turn t",
     ]
     with LiveDisplay(terminal(screen)) as display:
         display(step)
         assert "waiting" not in screen.seen()
         display(waits)
-        assert "waiting to measure" in screen.seen()
+        assert "waiting its turn to measure" in screen.seen()
         display(turn)
         shown = screen.seen()
         assert "waiting" not in shown and "step 4  measure" in shown
     started = PhaseStarted(at=AT, attempt="001", phase="agent")
-    assert fold([started, step, waits]).attempts["001"].doing == "agent, waiting to measure"
+    assert fold([started, step, waits]).attempts["001"].doing == "agent, waiting its turn"
     assert fold([started, step, waits, turn]).attempts["001"].doing == "agent"
     assert fold([started, step, waits, step]).attempts["001"].doing == "agent"
 

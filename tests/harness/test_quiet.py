@@ -151,6 +151,31 @@ def test_who_watches_is_told_of_a_wait_and_of_its_end(monkeypatch: pytest.Monkey
     assert told == [True, False, True] and waiting.watcher() is None
 
 
+@pytest.mark.usefixtures("hasty")
+def test_a_command_that_waits_or_is_frozen_is_told_of_too(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(waiting, "TELL_AFTER_SECONDS", 0.1)
+    told: list[bool] = []
+    started = tmp_path / "started"
+
+    def command() -> None:
+        with watched(told.append), noisy() as noise:
+            run_command(f"touch {started}; sleep 1", cwd=tmp_path, env=ENVIRONMENT, seconds=20, hold=noise.give_way)
+
+    thread = threading.Thread(target=command)
+    with quiet("cpu"):
+        thread.start()
+        time.sleep(0.5)
+        assert told == [True]
+    while not started.exists():
+        time.sleep(0.02)
+    assert told == [True, False]
+    with quiet("cpu"):
+        time.sleep(0.5)
+        assert told == [True, False, True]
+    thread.join(20)
+    assert told == [True, False, True, False]
+
+
 def test_who_is_called_off_while_waiting_has_no_turn_to_tell_of(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(waiting, "TELL_AFTER_SECONDS", 0.1)
     told: list[bool] = []
