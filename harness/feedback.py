@@ -52,6 +52,7 @@ CAUSES = {
     "too_large": "it is too large",
     "empty": "nothing was changed",
     "as_it_began": "it left the patch that it began with as it was",
+    "repeated": "it repeated a patch that it was shown",
     "model_error": "its model failed",
 }
 

@@ -1,8 +1,8 @@
 """Where an attempt's worktree begins: at the base, or with the patch of an attempt before it.
 
 Whatever it begins with, the attempt's own patch is the difference from the base, and so are `measure` and the
-verdict. An agent that changes nothing of what it was given has made nothing: the patch has its verdict, and judging
-it again until it comes out lucky is what the rule against picking the best look is for.
+verdict. An agent that changes nothing of what it was given has made nothing: the patch has its verdict, and to judge
+it again would only give luck another turn.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def begin_with(brief: Brief | None, folder: AttemptFolder, repository: Repositor
     """
     if brief is None or brief.start_from is None:
         return
-    parent = _patch_of(brief, folder)
+    parent = folder.run.attempt(brief.start_from).patch
     way_out = "Start a new run, or add attempts with `harness resume -n`."
     if not parent.is_file():
         raise InfraFailed(
@@ -52,16 +52,15 @@ def require_change(brief: Brief | None, folder: AttemptFolder) -> None:
     """Something must be different from what the worktree began with.
 
     Raises:
-        NoPatch: the patch is its parent's.
+        NoPatch: the patch is that of an attempt which the agent was shown.
     """
-    if brief is None or brief.start_from is None:
+    if brief is None or not brief.parents:
         return
-    parent = _patch_of(brief, folder)
-    if parent.is_file() and parent.read_bytes() == folder.patch.read_bytes():
-        raise NoPatch(
-            "as_it_began", f"The tree is as it began: the patch of {brief.start_from}, which has its verdict."
-        )
-
-
-def _patch_of(brief: Brief, folder: AttemptFolder) -> Path:
-    return folder.run.attempt(str(brief.start_from)).patch
+    made = folder.patch.read_bytes()
+    for name in brief.parents:
+        parent = folder.run.attempt(name).patch
+        if not parent.is_file() or parent.read_bytes() != made:
+            continue
+        if name == brief.start_from:
+            raise NoPatch("as_it_began", f"The tree is as it began: the patch of {name}, which has its verdict.")
+        raise NoPatch("repeated", f"The patch is that of {name}, to the letter, which has its verdict.")

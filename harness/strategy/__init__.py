@@ -13,11 +13,12 @@ from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError
 
 from harness.errors import UsageError
 from harness.strategy.best_of_n import BestOfN
+from harness.strategy.evolve import Evolve
 from harness.strategy.keys import StrategyKeys
 from harness.strategy.protocol import Member, Strategy
 from harness.strategy.refine import Refine
 
-STRATEGIES: dict[str, type[StrategyKeys]] = {"best-of-n": BestOfN, "refine": Refine}
+STRATEGIES: dict[str, type[StrategyKeys]] = {"best-of-n": BestOfN, "refine": Refine, "evolve": Evolve}
 
 
 def _named(given: Any) -> Any:  # noqa: ANN401 - whatever the file says; the models check it
@@ -25,8 +26,8 @@ def _named(given: Any) -> Any:  # noqa: ANN401 - whatever the file says; the mod
     return {"name": given} if isinstance(given, str) else given
 
 
-_Keys = Annotated[BestOfN | Refine, Field(discriminator="name")]
-_Names = Literal["best-of-n", "refine"]
+_Keys = Annotated[BestOfN | Refine | Evolve, Field(discriminator="name")]
+_Names = Literal["best-of-n", "refine", "evolve"]
 AnyStrategy = Annotated[_Keys, BeforeValidator(_named, json_schema_input_type=_Names | _Keys)]
 _Adapter: TypeAdapter[Any] = TypeAdapter(AnyStrategy)
 

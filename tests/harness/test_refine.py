@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import random
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
 from records import interval, verdict
-from strategy_runs import start
+from strategy_runs import script_agent, start
 from tiny_task import TinyTask
 
 from harness.brief import Brief, read_brief
@@ -15,6 +18,7 @@ from harness.events import AttemptBriefed
 from harness.journal import read_events
 from harness.plan import Slot
 from harness.resume import ResumeOptions, resume_run
+from harness.store import find_run
 from harness.strategy import Member
 from harness.strategy.refine import Refine
 from harness.verdict import Verdict, WorkloadResult
@@ -114,7 +118,6 @@ def test_an_agent_that_leaves_what_it_was_given_has_made_nothing(tiny: TinyTask,
 def start_more(tmp_path: Path, **changes: str) -> list[Verdict]:
     """Add an attempt under `refine` to the newest run, with other options."""
     from harness.plan import read_plan, write_plan
-    from harness.store import find_run
 
     folder = find_run(tmp_path / "runs")
     plan = read_plan(folder)
@@ -130,3 +133,27 @@ def test_a_parents_patch_that_does_not_apply_is_no_fault_of_the_agents(tiny: Tin
     second = start_more(tmp_path)[1]
     assert (second.status, second.cause) == ("infra_failed", "parent_patch")
     assert "001/model_patch.diff does not apply to this base" in second.message
+
+
+@pytest.mark.slow
+def test_a_killed_run_tells_its_attempts_what_they_had_been_told(tiny: TinyTask, tmp_path: Path) -> None:
+    runs = tmp_path / "runs"
+    line = [sys.executable, "-m", "harness.cli", "run", str(tiny.file), "-n", "3", "--strategy", "refine:first=1"]
+    line += ["--agent", script_agent(tmp_path), "--out", str(runs), "--worktrees", str(tmp_path / "worktrees")]
+    with subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        deadline = time.monotonic() + 120
+        while not list(runs.glob("*/002/prompt.md")):
+            assert time.monotonic() < deadline and process.poll() is None
+            time.sleep(0.01)
+        process.kill()
+    folder = find_run(runs)
+    before = folder.attempt("002").brief.read_bytes()
+    outcome = resume_run(ResumeOptions(run="latest", out=runs, jobs=2), lambda _: None)
+    assert folder.attempt("002").brief.read_bytes() == before
+    assert [each.status for each in outcome.verdicts[:2]] == ["faster", "faster"]
+    assert "range(5)" in folder.attempt("002").patch.read_text()
+    briefed = [event for event in read_events(folder.journal) if isinstance(event, AttemptBriefed)]
+    assert [(each.attempt, each.start_from) for each in briefed[:2]] == [("001", None), ("002", "001")]
+    assert [each.attempt for each in briefed] == ["001", "002", "003"]
+    # Two at once: 003 was started before 002 was judged, and knew of 001 only.
+    assert briefed[2].parents == ["001"]
