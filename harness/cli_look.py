@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from harness.cli_options import LOOK, BaseUrl, Json, Out
 from harness.printing import complain, print_json, print_parts
+
+if TYPE_CHECKING:
+    from harness.result import Result
+    from harness.verdict import Verdict
 
 
 class Format(StrEnum):
@@ -124,14 +129,14 @@ def leaderboard(
     if board is not None:
         from harness.board.publish import read_board  # noqa: PLC0415
 
-        verdicts, problems = read_board(board)
-        verdicts = [verdict for verdict in verdicts if not runs or verdict.run in runs]
+        found: Sequence[Verdict | Result] = [each for each in read_board(board) if not runs or each.run in runs]
+        problems: list[str] = []
     else:
         folders = [find_run(out, name) for name in runs] if runs else find_runs(out)
-        verdicts, problems = read_verdicts({folder.name: folder for folder in folders}.values())
+        found, problems = read_verdicts({folder.name: folder for folder in folders}.values())
     for problem in problems:
         complain(f"left out: {problem}")
-    wanted = [verdict for verdict in verdicts if task in (None, verdict.task)]
+    wanted = [each for each in found if task in (None, each.task)]
     rows: dict[By, Rows] = {By.both: "agent and model", By.agent: "agent", By.model: "model"}
     boards = rank(wanted, by=rows[by], mix=mix_devices)
     if json or form is Format.json:

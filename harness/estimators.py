@@ -15,8 +15,10 @@ every choice of k holds the same few attempts, and an interval would be a guess.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from statistics import fmean
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from itertools import accumulate, chain, repeat
+from operator import add, mul, sub, truediv
 
 from harness.intervals import Rate, t_quantile, wilson
 from harness.verdict import Interval, Record
@@ -56,11 +58,9 @@ def fast_p(speedups: Sequence[float | None]) -> list[FastP]:
     """
     if not speedups:
         return []
+    wins = sorted(value for value in speedups if value is not None)
     return [
-        FastP(
-            factor=factor,
-            rate=wilson(sum(value is not None and value > factor for value in speedups), len(speedups)),
-        )
+        FastP(factor=factor, rate=wilson(len(wins) - bisect_right(wins, factor), len(speedups)))
         for factor in THRESHOLDS
     ]
 
@@ -73,7 +73,9 @@ def at_k(wins: int, counted: Sequence[float]) -> list[AtK]:
         counted: what each attempt counts as, failures as 1.0; the base can always be kept, so less counts as 1.0.
     """
     total = len(counted)
-    logs = sorted(max(0.0, math.log(value)) for value in counted)
+    # Its sums run over what is above 0 only, and in C: boards hold a hundred thousand.
+    gains = sorted(math.log(value) for value in counted if value > 1.0)
+    logs = [0.0] * (total - len(gains)) + gains
     found = []
     for k in _KS:
         if k > max(1, total // 2) or not total:
@@ -94,18 +96,20 @@ def pass_at_k(wins: int, total: int, k: int) -> Rate:
 
 
 def _log_best(ascending: Sequence[float], k: int) -> float:
-    """The mean of the largest of k values, over all choices of k of them.
+    """The mean of the largest of k values, over all choices of k of them. No value is below 0."""
+    zeros = bisect_right(ascending, 0.0)
+    return sum(map(mul, _weights(len(ascending), k, len(ascending) - zeros), reversed(ascending)))
+
+
+def _weights(total: int, k: int, most: int) -> Iterator[float]:
+    """How often each of the values is the largest of k, from the largest value down, for the `most` largest.
 
     The i-th smallest (from 0) is the largest of C(i, k-1) choices. Their ratio to C(n, k) is taken step by step
     from the top, because the binomials themselves outgrow any float.
     """
-    total = len(ascending)
-    weight, mean = k / total, 0.0
-    for place in range(total - 1, k - 2, -1):
-        mean += weight * ascending[place]
-        if place:
-            weight *= (place - k + 1) / place
-    return mean
+    places = range(total - 1, total - most, -1)
+    ratios = map(truediv, range(total - k, total - k - len(places), -1), places)
+    return accumulate(chain((k / total,), ratios), mul) if most > 0 else iter(())
 
 
 def _best_interval(ascending: Sequence[float], k: int) -> Interval | None:
@@ -113,9 +117,11 @@ def _best_interval(ascending: Sequence[float], k: int) -> Interval | None:
     if total < 2 or k > total - 1:
         return None
     centre = _log_best(ascending, k)
-    left_out = _leaving_one_out(ascending, k)
-    mean = fmean(left_out)
-    error = math.sqrt((total - 1) / total * sum((value - mean) ** 2 for value in left_out))
+    left_out, equal = _leaving_one_out(ascending, k)
+    mean = (math.fsum(left_out) + equal * left_out[-1]) / total
+    away = list(map(sub, left_out, repeat(mean)))
+    squares = math.fsum(map(mul, away, away)) + equal * away[-1] ** 2
+    error = math.sqrt((total - 1) / total * squares)
     if error < 1e-12:
         return None
     half = t_quantile(total - 1) * error
@@ -123,20 +129,25 @@ def _best_interval(ascending: Sequence[float], k: int) -> Interval | None:
     return Interval(estimate=math.exp(centre), low=low, high=high)
 
 
-def _leaving_one_out(ascending: Sequence[float], k: int) -> list[float]:
-    """`_log_best` without each value in turn, in time that grows with their number and not with its square."""
+def _leaving_one_out(ascending: Sequence[float], k: int) -> tuple[list[float], int]:
+    """`_log_best` without each value in turn, from the largest down, in time that grows with their number.
+
+    Without one of the zeros the rest comes to the same as without any other, so that only the first of them is
+    in the list.
+
+    Returns:
+        The values, and how often the last of them is meant beside the one time it stands there.
+    """
     total = len(ascending) - 1  # values that are left
-    weights = [0.0] * total
-    weight = k / total
-    for place in range(total - 1, k - 2, -1):
-        weights[place] = weight
-        if place:
-            weight *= (place - k + 1) / place
-    # Without the j-th value, those below it keep their place and those above move down by one.
-    below = [0.0]
-    for place in range(total):
-        below.append(below[-1] + weights[place] * ascending[place])
-    above = [0.0]
-    for place in range(total, 0, -1):
-        above.append(above[-1] + weights[place - 1] * ascending[place])
-    return [below[gone] + above[total - gone] for gone in range(total + 1)]
+    zeros = bisect_right(ascending, 0.0)
+    falling = list(reversed(ascending[zeros:]))
+    weights = list(_weights(total, k, min(total, len(falling))))
+    # Without the j-th value from the top, those above it keep their place and those below move up by one.
+    above = list(accumulate(map(mul, weights, falling), initial=0.0))
+    moved = list(map(mul, weights, falling[1:]))
+    below = list(accumulate(reversed(moved), initial=0.0))
+    below.reverse()
+    left_out = list(map(add, above, below))[: len(falling)]
+    if zeros:
+        left_out.append(above[len(falling)])
+    return left_out, max(0, zeros - 1)

@@ -29,11 +29,13 @@ from pydantic import Field
 
 from harness.estimators import AtK, FastP, at_k, fast_p
 from harness.intervals import Rate, geometric_interval, geometric_mean, wilson
+from harness.result import Result
 from harness.verdict import PLACEBO, REFERENCE, Interval, Record, Verdict
 
 UNKNOWN_DEVICE = "unknown device"
 ALL_DEVICES = "several devices"
 By = Literal["agent and model", "agent", "model"]
+_CORRECT = ("faster", "same", "slower")
 
 
 class Row(Record):
@@ -99,32 +101,36 @@ class Board(Record):
     false_wins: FalseWins | None = None
 
 
-def leaderboard(verdicts: Iterable[Verdict], *, by: By = "agent and model", mix: bool = False) -> list[Board]:
+def leaderboard(verdicts: Iterable[Verdict | Result], *, by: By = "agent and model", mix: bool = False) -> list[Board]:
     """Fold verdicts of any set of runs into boards, sorted by task and device.
 
     Args:
-        verdicts: of any runs.
+        verdicts: of any runs, or what counts of them.
         by: what makes a row: an agent with its model, an agent with all its models, or a model under all agents.
         mix: put all devices on one board, which says so in its name.
     """
-    groups: dict[tuple[str, str], dict[tuple[str, str | None], list[Verdict]]] = defaultdict(lambda: defaultdict(list))
-    all_verdicts = [verdict for verdict in verdicts if verdict.was_judged]
-    devices = _device_of_run(all_verdicts)
-    for verdict in all_verdicts:
-        device = verdict.device.name if verdict.device else devices.get(verdict.run, UNKNOWN_DEVICE)
-        board = groups[verdict.task, ALL_DEVICES if mix else device]
-        board[_who(verdict, by)].append(verdict)
+    results = [
+        each if isinstance(each, Result) else Result.of(each)
+        for each in verdicts
+        if isinstance(each, Result) or each.was_judged
+    ]
+    groups: dict[tuple[str, str], dict[tuple[str, str | None], list[Result]]] = defaultdict(lambda: defaultdict(list))
+    devices = _device_of_run(results)
+    for result in results:
+        device = result.device or devices.get(result.run, UNKNOWN_DEVICE)
+        board = groups[result.task, ALL_DEVICES if mix else device]
+        board[_who(result, by)].append(result)
     return [_board(*where, rows) for where, rows in sorted(groups.items())]
 
 
-def _who(verdict: Verdict, by: By) -> tuple[str, str | None]:
-    """The row that a verdict belongs to. Controls are never drawn together with agents."""
-    if verdict.is_control or by == "agent and model":
-        return verdict.agent, verdict.model
-    return (verdict.agent, None) if by == "agent" else ("any", verdict.model or "no model")
+def _who(result: Result, by: By) -> tuple[str, str | None]:
+    """The row that a result belongs to. Controls are never drawn together with agents."""
+    if by == "agent and model" or result.is_control:
+        return result.agent, result.model
+    return (result.agent, None) if by == "agent" else ("any", result.model or "no model")
 
 
-def _board(task: str, device: str, groups: dict[tuple[str, str | None], list[Verdict]]) -> Board:
+def _board(task: str, device: str, groups: dict[tuple[str, str | None], list[Result]]) -> Board:
     ranked = [_row(*who, group) for who, group in groups.items() if not group[0].is_control]
     reference = groups.get((REFERENCE, None))
     return Board(
@@ -136,54 +142,62 @@ def _board(task: str, device: str, groups: dict[tuple[str, str | None], list[Ver
     )
 
 
-def _false_wins(placebos: Sequence[Verdict]) -> FalseWins | None:
-    judged = [verdict for verdict in placebos if verdict.status != "infra_failed"]
+def _false_wins(placebos: Sequence[Result]) -> FalseWins | None:
+    judged = [result for result in placebos if result.status != "infra_failed"]
     if not judged:
         return None
-    faster = sum(verdict.status == "faster" for verdict in judged)
+    faster = sum(result.status == "faster" for result in judged)
     return FalseWins(faster=faster, placebos=len(judged), rate=wilson(faster, len(judged)))
 
 
-def _device_of_run(verdicts: Sequence[Verdict]) -> dict[str | None, str]:
+def _device_of_run(results: Sequence[Result]) -> dict[str | None, str]:
     """The device of runs that used a single one: an attempt that failed before timing belongs to it too."""
     seen: dict[str | None, set[str]] = defaultdict(set)
-    for verdict in verdicts:
-        if verdict.device and verdict.run:
-            seen[verdict.run].add(verdict.device.name)
+    for result in results:
+        if result.device and result.run:
+            seen[result.run].add(result.device)
     return {run: next(iter(names)) for run, names in seen.items() if len(names) == 1}
 
 
-def _row(agent: str, model: str | None, verdicts: Sequence[Verdict]) -> Row:
-    speedups = [value for verdict in verdicts if (value := verdict.counted_speedup) is not None]
-    correct = [v.speedup.estimate for v in verdicts if v.status in ("faster", "same", "slower") and v.speedup]
-    faster = [v for v in verdicts if v.status == "faster" and v.speedup]
-    best = max(faster, key=lambda v: v.published.low if v.published else 0.0, default=None)
-    prices = [verdict.cost.usd for verdict in verdicts]
-    tokens = sum(used.input + used.output for used in (verdict.cost.tokens for verdict in verdicts))
+def _row(agent: str, model: str | None, results: Sequence[Result]) -> Row:
+    correct = [result.speedup for result in results if result.status in _CORRECT and result.speedup is not None]
+    faster = [result for result in results if result.status == "faster" and result.speedup is not None]
+    counted = [result for result in results if result.status != "infra_failed"]
+    wins = [result.speedup if result.status == "faster" else None for result in counted]
+    # What earned no speedup of its own counts as the base, which its user keeps.
+    speedups = [result.speedup or 1.0 if result.status in _CORRECT else 1.0 for result in counted]
+    top = max((result.low for result in faster if result.low is not None), default=None)
+    best = min((result for result in faster if result.low == top), key=lambda one: one.name or "", default=None)
+    prices = [result.usd for result in results]
+    tokens = sum(result.tokens for result in results)
     usd = None if None in prices else sum(price for price in prices if price is not None)
-    counted = [verdict for verdict in verdicts if verdict.counted_speedup is not None]
-    wins = [v.speedup.estimate if v.status == "faster" and v.speedup else None for v in counted]
     return Row(
         rank=0,
         agent=agent,
         model=model,
         attempts=len(speedups),
         faster=len(faster),
-        infra_failed=len(verdicts) - len(speedups),
+        infra_failed=len(results) - len(speedups),
         rate=wilson(len(faster), len(speedups)) if speedups else None,
         geometric_mean=geometric_mean(speedups),
         interval=geometric_interval(speedups),
         mean_of_correct=geometric_mean(correct),
-        best=best.published if best else None,
-        best_attempt="/".join(filter(None, (best.run, best.attempt))) or None if best else None,
+        best=_interval(best),
+        best_attempt=None if best is None else best.name,
         usd=usd,
         tokens=tokens,
-        seconds=sum(verdict.cost.seconds for verdict in verdicts),
+        seconds=sum(result.seconds for result in results),
         usd_per_success=usd / len(faster) if faster and usd is not None else None,
         tokens_per_success=tokens / len(faster) if faster else None,
         fast_p=fast_p(wins),
         at_k=at_k(len(faster), speedups),
     )
+
+
+def _interval(best: Result | None) -> Interval | None:
+    if best is None or best.published is None or best.low is None or best.high is None:
+        return None
+    return Interval(estimate=best.published, low=best.low, high=best.high)
 
 
 def _ranked(rows: list[Row]) -> list[Row]:

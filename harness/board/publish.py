@@ -5,17 +5,17 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
-
-from pydantic import ValidationError
+from typing import TYPE_CHECKING, Any
 
 from harness.board.database import opened
 from harness.errors import HarnessError
 from harness.journal import fold, read_events, strict_json
+from harness.result import Result
 from harness.store import RunFolder
 from harness.verdict import Verdict
 
-_AT_ONCE = 500
+if TYPE_CHECKING:
+    from sqlalchemy import Table
 
 
 @dataclass
@@ -51,37 +51,33 @@ def publish(runs: Iterable[RunFolder], where: str) -> Published:
         except HarnessError as error:
             done.problems.append(str(error))
     with opened(where, create=True) as connection:
-        from harness.board.tables import VERDICTS  # noqa: PLC0415
+        from harness.board.tables import DOCUMENTS, VERDICTS  # noqa: PLC0415
 
         before = connection.scalar(select(func.count()).select_from(VERDICTS)) or 0
         ordered = [rows[key] for key in sorted(rows)]  # two that publish at once take their locks in one order
-        for start in range(0, len(ordered), _AT_ONCE):
-            connection.execute(_upsert(connection.dialect.name, ordered[start : start + _AT_ONCE]))
+        for table in (VERDICTS, DOCUMENTS) if ordered else ():
+            names = table.c.keys()
+            connection.execute(
+                _upsert(connection.dialect.name, table), [{name: row[name] for name in names} for row in ordered]
+            )
         after = connection.scalar(select(func.count()).select_from(VERDICTS)) or 0
     done.verdicts, done.new = len(rows), after - before
     return done
 
 
-def read_board(where: str) -> tuple[list[Verdict], list[str]]:
-    """All verdicts of a board in the order in which they were finished, and a sentence for each unreadable one.
+def read_board(where: str) -> list[Result]:
+    """What counts of every verdict of a board.
 
     Raises:
         HarnessError: see `database.opened`.
     """
     from sqlalchemy import select  # noqa: PLC0415 - not everybody has it
 
-    verdicts: list[Verdict] = []
-    problems: list[str] = []
     with opened(where, create=False) as connection:
-        from harness.board.tables import VERDICTS as TABLE  # noqa: PLC0415
+        from harness.board.tables import VERDICTS  # noqa: PLC0415
 
-        wanted = select(TABLE.c.run, TABLE.c.attempt, TABLE.c.document)
-        for run, attempt, document in connection.execute(wanted.order_by(TABLE.c.finished_at, TABLE.c.attempt)):
-            try:
-                verdicts.append(Verdict.model_validate_json(document))
-            except ValidationError:
-                problems.append(f"{run}/{attempt}: its verdict is of another version of the harness.")
-    return verdicts, problems
+        wanted = select(*(VERDICTS.c[name] for name in Result._fields))
+        return list(map(Result._make, connection.execute(wanted)))
 
 
 def _rows(run: RunFolder) -> list[dict[str, Any]]:
@@ -101,7 +97,7 @@ def run_key(run: RunFolder) -> str:
 
 
 def _row(key: str, run: str, verdict: Verdict) -> dict[str, Any]:
-    speedup, tokens = verdict.speedup, verdict.cost.tokens
+    speedup, published, tokens = verdict.speedup, verdict.published, verdict.cost.tokens
     return {
         "run_key": key,
         "attempt": _text(verdict.attempt or ""),
@@ -112,13 +108,15 @@ def _row(key: str, run: str, verdict: Verdict) -> dict[str, Any]:
         "status": verdict.status,
         "cause": _text(verdict.cause),
         "speedup": None if speedup is None else speedup.estimate,
-        "low": None if speedup is None else speedup.low,
-        "high": None if speedup is None else speedup.high,
+        "published": None if published is None else published.estimate,
+        "low": None if published is None else published.low,
+        "high": None if published is None else published.high,
         "device": None if verdict.device is None else _text(verdict.device.name),
         "base_commit": verdict.base_commit,
         "usd": verdict.cost.usd,
         "tokens": tokens.input + tokens.output,
         "finished_at": verdict.finished_at,
+        "seconds": verdict.cost.seconds,
         "document": strict_json(verdict.model_dump()),
     }
 
@@ -128,11 +126,9 @@ def _text(value: str | None) -> str | None:
     return None if value is None else value.replace("\0", "?").encode("utf-8", "replace").decode("utf-8")
 
 
-def _upsert(dialect: str, rows: list[dict[str, Any]]) -> Any:  # noqa: ANN401 - the two dialects' own statements
+def _upsert(dialect: str, table: Table) -> Any:  # noqa: ANN401 - the two dialects' own statements
     from sqlalchemy.dialects import postgresql, sqlite  # noqa: PLC0415
 
-    from harness.board.tables import VERDICTS  # noqa: PLC0415
-
-    insert = (postgresql if dialect == "postgresql" else sqlite).insert(VERDICTS).values(rows)
-    changed = {column.name: insert.excluded[column.name] for column in VERDICTS.c if not column.primary_key}
-    return insert.on_conflict_do_update(index_elements=list(VERDICTS.primary_key), set_=changed)
+    insert = (postgresql if dialect == "postgresql" else sqlite).insert(table)
+    changed = {column.name: insert.excluded[column.name] for column in table.c if not column.primary_key}
+    return insert.on_conflict_do_update(index_elements=list(table.primary_key), set_=changed)

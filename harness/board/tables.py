@@ -1,4 +1,4 @@
-"""The board's one table. What it is made of in a given version is in `migrations`; a test holds the two together."""
+"""The board's tables. What they are made of in a given version is in `migrations`; a test holds the two together."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ VERDICTS = Table(
     Column("status", String(32), nullable=False),
     Column("cause", Text),
     Column("speedup", Float),
+    # What may be said of it by itself, with its interval: of a run's best attempt, less than it measured.
+    Column("published", Float),
     Column("low", Float),
     Column("high", Float),
     Column("device", Text),
@@ -26,7 +28,16 @@ VERDICTS = Table(
     Column("usd", Float),
     Column("tokens", BigInteger, nullable=False),
     Column("finished_at", String(40), nullable=False),
-    # The whole verdict as JSON. Text: a JSON type of the database's would refuse what a model may write (NUL).
-    Column("document", Text, nullable=False),
+    Column("seconds", Float, nullable=False),
     Index("verdicts_by_task", "task", "device"),
+)
+
+# Whole verdicts as JSON, apart: a ranking does without, and they are most of a board.
+DOCUMENTS = Table(
+    "documents",
+    METADATA,
+    Column("run_key", String(64), primary_key=True),
+    Column("attempt", String(64), primary_key=True),
+    # Text: a JSON type of the database's would refuse what a model may write (NUL).
+    Column("document", Text, nullable=False),
 )

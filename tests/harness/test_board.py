@@ -14,11 +14,14 @@ from pathlib import Path
 import pytest
 from records import AT, COMMIT, HOSTILE, story, verdict, write_run
 
+from harness.board.database import MIGRATIONS, newest_version, opened
 from harness.board.publish import publish, read_board
 from harness.errors import HarnessError, InfrastructureError, UsageError
 from harness.events import AttemptFinished, AttemptStarted, RunFinished, RunStarted
 from harness.journal import Journal, read_events
+from harness.result import Result
 from harness.store import RunFolder, find_runs
+from harness.verdict import Verdict
 
 pytest.importorskip("sqlalchemy")
 
@@ -95,6 +98,16 @@ def board(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return f"{server}/{name}"
 
 
+def documents(board: str) -> list[Verdict]:
+    """The whole verdicts that a board keeps."""
+    from sqlalchemy import select
+
+    from harness.board.tables import DOCUMENTS
+
+    with opened(board, create=False) as connection:
+        return [Verdict.model_validate_json(text) for text in connection.scalars(select(DOCUMENTS.c.document))]
+
+
 def two_runs(out: Path) -> list[RunFolder]:
     write_run(out, verdict(run="moe_align-20261121-004512"))
     write_run(out, verdict("incorrect", run="moe_align-20261121-004513", agent="loop", model="m"))
@@ -105,13 +118,13 @@ def test_what_is_published_is_read_back_and_publishing_again_changes_nothing(boa
     runs = two_runs(tmp_path / "runs")
     first = publish(runs, board)
     assert (first.verdicts, first.new, first.problems) == (2, 2, [])
-    verdicts, problems = read_board(board)
-    assert problems == []
-    assert {each.run for each in verdicts} == {run.name for run in runs}
-    assert verdict(run="moe_align-20261121-004512") in verdicts
+    results = read_board(board)
+    assert {each.run for each in results} == {run.name for run in runs}
+    assert Result.of(verdict(run="moe_align-20261121-004512")) in results
+    assert verdict(run="moe_align-20261121-004512") in documents(board)
     again = publish(runs, board)
     assert (again.verdicts, again.new) == (2, 0)
-    assert read_board(board) == (verdicts, [])
+    assert read_board(board) == results
 
 
 def test_a_run_that_went_on_is_brought_up_to_date(board: str, tmp_path: Path) -> None:
@@ -126,7 +139,8 @@ def test_a_run_that_went_on_is_brought_up_to_date(board: str, tmp_path: Path) ->
         journal.append(RunFinished(at=AT, run=run.name, attempts=[after, more]))
     done = publish([run], board)
     assert (done.verdicts, done.new) == (2, 1)
-    assert read_board(board)[0] == [after, more]
+    assert sorted(read_board(board), key=str) == sorted(map(Result.of, (after, more)), key=str)
+    assert {each.attempt: each for each in documents(board)} == {"001": after, "002": more}
 
 
 def test_runs_of_one_name_from_two_machines_are_two_runs(board: str, tmp_path: Path) -> None:
@@ -138,15 +152,14 @@ def test_runs_of_one_name_from_two_machines_are_two_runs(board: str, tmp_path: P
     assert mine.name == theirs.name
     assert publish([mine], board).new == 1
     assert publish([theirs], board).new == 1
-    assert len(read_board(board)[0]) == 2
+    assert len(read_board(board)) == 2
 
 
 def test_whatever_a_model_writes_can_be_published(board: str, tmp_path: Path) -> None:
     odd = verdict(message=f"{HOSTILE}\0", model=f"m\0{HOSTILE}", agent="'; DROP TABLE verdicts; --")
     publish([write_run(tmp_path, odd)], board)
-    found = read_board(board)[0][0]
-    assert found.agent == odd.agent
-    assert found.message.startswith("[bold red]")
+    assert read_board(board)[0].agent == odd.agent
+    assert documents(board)[0].message.startswith("[bold red]")
 
 
 def test_several_that_publish_at_once_to_a_new_board_lose_nothing(board: str, tmp_path: Path) -> None:
@@ -156,7 +169,7 @@ def test_several_that_publish_at_once_to_a_new_board_lose_nothing(board: str, tm
     started = [subprocess.Popen(line, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(4)]
     said = [process.communicate(timeout=120) for process in started]
     assert [process.returncode for process in started] == [0] * 4, said
-    assert len(read_board(board)[0]) == 4
+    assert len(read_board(board)) == 4
 
 
 def test_a_damaged_run_is_left_out_and_said_so(board: str, tmp_path: Path) -> None:
@@ -184,12 +197,38 @@ def test_the_migrations_make_what_the_tables_say(board: str, tmp_path: Path) -> 
     from alembic.autogenerate import compare_metadata
     from alembic.migration import MigrationContext
 
-    from harness.board.database import VERSION_TABLE, opened
+    from harness.board.database import VERSION_TABLE
     from harness.board.tables import METADATA
 
     with opened(board, create=True) as connection:
         context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
         assert compare_metadata(context, METADATA) == []
+
+
+def test_the_newest_version_is_the_last_migration() -> None:
+    from alembic.script import ScriptDirectory
+
+    assert newest_version() == ScriptDirectory(str(MIGRATIONS)).get_current_head()
+
+
+def test_a_board_of_an_older_version_is_brought_up_to_date(board: str, tmp_path: Path) -> None:
+    from alembic import command
+    from alembic.config import Config
+    from sqlalchemy import text
+
+    runs = two_runs(tmp_path)
+    publish(runs, board)
+    results, kept = sorted(read_board(board), key=str), sorted(documents(board), key=str)
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    with opened(board, create=False) as connection:
+        config.attributes["connection"] = connection
+        command.downgrade(config, "0001")
+        assert len(connection.execute(text("SELECT document FROM verdicts")).all()) == 2
+    assert sorted(read_board(board), key=str) == results
+    assert sorted(documents(board), key=str) == kept
+    assert all(result.seconds > 0 for result in results)
+    assert publish(runs, board).new == 0
 
 
 @pytest.mark.parametrize(
