@@ -1,61 +1,100 @@
-"""What an attempt costs beside its agent, build, tests and timing, and what working on two at once is worth.
+"""What the harness itself costs for an attempt: its wall time less its agent, build, tests and timing.
 
-`python -m benchmarks.attempts [TASK] [ATTEMPTS]`: runs with an agent that changes nothing, of the bundled task unless
-another is named.
+A recorded agent appends a comment to a file and submits, so that the whole way is gone: worktree, prompt, agent, diff,
+policy, a fresh checkout, build, tests, oracle, timing, verdict. What the journal's phases say of agent, build, tests,
+timing and confirmation is taken from the time between an attempt's start and the next one's; the rest is ours.
+
+python -m benchmarks.attempts --task moe_align --attempts 4 --nops 50
 """
 
 from __future__ import annotations
 
-import resource
+import argparse
+import json
+import shutil
 import statistics
-import sys
 import tempfile
-import time
+from collections import defaultdict
 from datetime import datetime
 from pathlib import Path
 
-from harness.events import AttemptFinished, AttemptStarted, Event
+from harness.events import AttemptFinished, AttemptStarted, Event, PhaseStarted
 from harness.options import RunOptions
-from harness.resume import ResumeOptions, resume_run
 from harness.run import run_task
+from harness.source import seal
+from harness.task import load_task
+
+PARTS = {"agent": "agent", "build": "build", "tests": "tests", "timing": "timing", "confirmation": "timing"}
 
 
-def spans(events: list[Event]) -> list[float]:
-    """Seconds from each attempt's first event to its verdict."""
-    starts: dict[str, datetime] = {}
-    found = []
+def with_an_empty_edit(name: str, folder: Path) -> Path:
+    """A copy of a task whose recorded session appends a comment to the first file that may be changed."""
+    file = load_task(name).file
+    shutil.copytree(file.parent, folder, ignore=shutil.ignore_patterns("__pycache__"))
+    loaded = load_task(str(folder / file.name))
+    if loaded.task.recorded is None:
+        raise SystemExit(f"{name} has no recorded session that could be replaced.")
+    sealed = seal(loaded, folder / "for-its-hash.git")
+    edit = {"command": f"echo '# A comment, and nothing else.' >> {loaded.task.target_files[0]}"}
+    calls = [("shell", edit), ("submit", {"summary": "A comment."})]
+    lines = [json.dumps({"format": 1, "task": loaded.task.name, "base_tree": sealed.tree, "model": "recorded"})]
+    for number, (tool, arguments) in enumerate(calls):
+        call = {"id": f"c{number}", "name": tool, "arguments": json.dumps(arguments)}
+        lines.append(json.dumps({"kind": "turn", "text": "", "tool_calls": [call]}))
+    loaded.resolve(loaded.task.recorded).write_text("\n".join(lines) + "\n")
+    return loaded.file
+
+
+def spent(events: list[Event]) -> list[dict[str, float]]:
+    """Seconds of each attempt by part; `ours` is what is in none of `PARTS`, up to the next attempt's start."""
+    attempts: list[dict[str, float]] = []
+    part, since = "", None
     for event in events:
+        if not isinstance(event, AttemptStarted | PhaseStarted | AttemptFinished):
+            continue
+        at = datetime.fromisoformat(event.at)
+        if since is not None:
+            attempts[-1][part] += (at - since).total_seconds()
         if isinstance(event, AttemptStarted):
-            starts[event.attempt] = datetime.fromisoformat(event.at)
-        elif isinstance(event, AttemptFinished):
-            found.append((datetime.fromisoformat(event.at) - starts[event.attempt]).total_seconds())
-    return found
+            attempts.append(defaultdict(float))
+        part = PARTS.get(event.phase, "ours") if isinstance(event, PhaseStarted) else "ours"
+        since = at
+    return attempts
+
+
+def told(attempts: list[dict[str, float]]) -> str:
+    """The medians of the parts, and all of what is ours."""
+    ours = [each["ours"] for each in attempts]
+    whole = [sum(each.values()) for each in attempts]
+    parts = ", ".join(
+        f"{part} {statistics.median(each[part] for each in attempts):.2f}"
+        for part in ("agent", "build", "tests", "timing")
+    )
+    return (
+        f"{len(attempts)} attempts of {statistics.median(whole):.2f} s: {parts}; the harness itself "
+        f"{statistics.median(ours):.2f} s ({min(ours):.2f} to {max(ours):.2f})"
+    )
 
 
 def main() -> None:
-    """Print the seconds an attempt takes, one at a time and two at once, and the memory before and after."""
-    task = sys.argv[1] if len(sys.argv) > 1 else "moe_align"
-    count = int(sys.argv[2]) if len(sys.argv) > 2 else 64
+    """Print what is ours of an attempt that is judged, and of one that has no patch."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.attempts", description=__doc__.partition("\n")[0])
+    parser.add_argument("--task", default="moe_align", help="a task with a recorded session (default moe_align)")
+    parser.add_argument("--attempts", type=int, default=4, help="how many have an empty edit (default 4)")
+    parser.add_argument("--nops", type=int, default=50, help="how many have no edit at all (default 50)")
+    asked = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="bench-attempts-") as name:
         folder = Path(name)
-        options = RunOptions(task=task, agent="nop", out=folder / "runs", worktrees=folder / "worktrees")
-        run_task(options, lambda _: None)
-        print(f"{task}: a first attempt is over; {memory_mb():.0f} MB")
-        for jobs in (1, 2):
+        task = with_an_empty_edit(asked.task, folder / "tasks")
+        for agent, count in (("replay", asked.attempts), ("nop", asked.nops)):
+            if not count:
+                continue
             events: list[Event] = []
-            start = time.perf_counter()
-            resume_run(ResumeOptions(run="latest", out=options.out, more=count, jobs=jobs), events.append)
-            wall = time.perf_counter() - start
-            taken = spans(events)
-            print(
-                f"-j {jobs}: {count} attempts in {wall:.1f} s; each {statistics.median(taken):.2f} s "
-                f"(longest {max(taken):.2f}), sum {sum(taken):.1f} s; {memory_mb():.0f} MB"
-            )
-
-
-def memory_mb() -> float:
-    """The most memory this process has had."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+            out = folder / f"runs-{agent}"
+            options = RunOptions(task=str(task), agent=agent, out=out, worktrees=folder / "worktrees", attempts=count)
+            outcome = run_task(options, events.append)
+            statuses = sorted({verdict.status for verdict in outcome.verdicts})
+            print(f"{asked.task}, agent {agent} ({', '.join(statuses)}): {told(spent(events))}", flush=True)
 
 
 if __name__ == "__main__":
