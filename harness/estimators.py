@@ -98,7 +98,8 @@ def pass_at_k(wins: int, total: int, k: int) -> Rate:
 def _log_best(ascending: Sequence[float], k: int) -> float:
     """The mean of the largest of k values, over all choices of k of them. No value is below 0."""
     zeros = bisect_right(ascending, 0.0)
-    return sum(map(mul, _weights(len(ascending), k, len(ascending) - zeros), reversed(ascending)))
+    products: Iterator[float] = map(mul, _weights(len(ascending), k, len(ascending) - zeros), reversed(ascending))
+    return sum(products)
 
 
 def _weights(total: int, k: int, most: int) -> Iterator[float]:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from records import AT, device, interval, story, verdict, write_run
 
-from harness import cli
+from harness import cli_verify
 from harness.events import RunFinished
 from harness.journal import fold, read_events, strict_json
 from harness.leaderboard import leaderboard
@@ -161,8 +161,8 @@ def test_what_stands_for_a_run_is_the_interval_that_allows_for_the_choice(tmp_pa
     assert leaderboard(settled)[0].rows[0].best == published
     run = write_run(tmp_path, settled[1], [*story(settled[1])[:-1], RunFinished(at=AT, run="x", attempts=settled)])
     assert load_run_line(run).as_json()["best"]["speedup"] == published.model_dump()
-    assert cli._meets(settled, published.low - 0.001)
-    assert not cli._meets(settled, published.low + 0.001)
+    assert cli_verify.meets(settled, published.low - 0.001)
+    assert not cli_verify.meets(settled, published.low + 0.001)
 
 
 def test_the_winner_is_who_is_sure_to_be_fast_not_who_was_lucky() -> None:
