@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import functools
 import logging
 import os
 import signal
@@ -74,8 +75,35 @@ def gate_folder() -> Path:
 
 def gates(*, gpu: bool) -> list[str]:
     """Names of the gates that a command stands behind: the CPU's, and that of the GPU it can see first."""
-    first = os.environ.get("CUDA_VISIBLE_DEVICES", "0").partition(",")[0].strip()
-    return ["cpu", *([f"gpu-{first or '0'}"] if gpu else [])]
+    return ["cpu", *([f"gpu-{_gpu_called(os.environ.get('CUDA_VISIBLE_DEVICES'))}"] if gpu else [])]
+
+
+@functools.cache
+def _gpu_called(visible: str | None) -> str:
+    from harness.timing.gpu import all_uuids  # noqa: PLC0415 - only where there may be a GPU
+
+    try:
+        return first_gpu(visible, all_uuids())
+    except InfrastructureError:
+        return first_gpu(visible, [])
+
+
+def first_gpu(visible: str | None, uuids: list[str]) -> str:
+    """The UUID of the GPU that is seen first: Ray and people name one by index or by UUID, and it has one gate.
+
+    Args:
+        visible: CUDA_VISIBLE_DEVICES; None where it is not set.
+        uuids: the machine's GPUs in PCI order; none where NVML cannot be asked.
+
+    Returns:
+        Its UUID; where that is not known, the variable's own word for it.
+    """
+    from harness.timing.gpu import visible_gpu  # noqa: PLC0415 - only where there may be a GPU
+
+    try:
+        return uuids[visible_gpu(uuids, {} if visible is None else {"CUDA_VISIBLE_DEVICES": visible})]
+    except InfrastructureError:
+        return (visible or "").partition(",")[0].strip() or "0"
 
 
 def waited_seconds() -> float:

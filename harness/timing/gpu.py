@@ -85,6 +85,27 @@ def open_gpu() -> Iterator[Gpu]:
     Raises:
         InfrastructureError: NVML does not work here, or no GPU is visible.
     """
+    with _nvml():
+        yield Gpu(visible_gpu(_uuids(), os.environ))
+
+
+def all_uuids() -> list[str]:
+    """UUIDs of the machine's GPUs, in PCI order.
+
+    Raises:
+        InfrastructureError: NVML does not work here.
+    """
+    with _nvml():
+        return _uuids()
+
+
+def _uuids() -> list[str]:
+    handles = [pynvml.nvmlDeviceGetHandleByIndex(index) for index in range(pynvml.nvmlDeviceGetCount())]
+    return [str(pynvml.nvmlDeviceGetUUID(handle)) for handle in handles]
+
+
+@contextmanager
+def _nvml() -> Iterator[None]:
     try:
         pynvml.nvmlInit()
     except pynvml.NVMLError as error:
@@ -93,9 +114,7 @@ def open_gpu() -> Iterator[Gpu]:
             remedy="`nvidia-smi` must work where the harness runs: in a container, with the utility capability.",
         ) from error
     try:
-        handles = [pynvml.nvmlDeviceGetHandleByIndex(index) for index in range(pynvml.nvmlDeviceGetCount())]
-        uuids = [str(pynvml.nvmlDeviceGetUUID(handle)) for handle in handles]
-        yield Gpu(visible_gpu(uuids, os.environ))
+        yield
     finally:
         with contextlib.suppress(pynvml.NVMLError):
             pynvml.nvmlShutdown()

@@ -18,7 +18,7 @@ import pytest
 from agent.shell import run_command
 from harness import quiet as gate
 from harness import waiting
-from harness.quiet import noisy, quiet
+from harness.quiet import first_gpu, noisy, quiet
 from harness.stopping import Stopped, stoppable
 from harness.waiting import watched
 
@@ -305,3 +305,60 @@ def test_other_users_of_the_machine_stand_at_the_same_gate(monkeypatch: pytest.M
             assert done.stdout == "held\n", done.stderr
         done = subprocess.run(line, capture_output=True, text=True, check=False, user="nobody", cwd="/")
         assert done.stdout == "free\n", done.stderr
+
+
+UUIDS = ["GPU-4b3a60d8-11c5-ad9c-0e27-6a4e2f1d9b31", "GPU-9d0c2f5e-7a18-44be-b1f3-02c86e5d7a90"]
+
+
+@pytest.mark.parametrize(
+    ("visible", "uuid"),
+    [
+        (None, UUIDS[0]),
+        ("0", UUIDS[0]),
+        ("1", UUIDS[1]),
+        ("1,0", UUIDS[1]),
+        (UUIDS[1], UUIDS[1]),
+        ("GPU-9d0c", UUIDS[1]),
+    ],
+)
+def test_a_gpu_has_one_gate_however_it_is_named(visible: str | None, uuid: str) -> None:
+    assert first_gpu(visible, UUIDS) == uuid
+
+
+@pytest.mark.parametrize(
+    ("visible", "uuids", "word"), [(None, [], "0"), ("", [], "0"), ("3", [], "3"), ("MIG-7a", UUIDS, "MIG-7a")]
+)
+def test_a_gpu_that_nvml_does_not_know_is_called_what_it_is_called(
+    visible: str | None, uuids: list[str], word: str
+) -> None:
+    assert first_gpu(visible, uuids) == word
+
+
+def measuring(device: str, visible: str) -> subprocess.Popen[bytes]:
+    inside = "print('in', flush=True); sys.stdin.read()"
+    script = f"import sys; from harness.quiet import quiet\nwith quiet({device!r}): {inside}"
+    environment = os.environ | {"CUDA_VISIBLE_DEVICES": visible}
+    return subprocess.Popen(
+        [sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment
+    )
+
+
+def test_two_gpus_are_measured_side_by_side_and_one_by_one_at_a_time() -> None:
+    processes = [measuring("cuda", "0"), measuring("cuda", "1")]
+    try:
+        for process in processes:
+            assert process.stdout is not None
+            assert process.stdout.readline() == b"in\n"  # neither has to wait until the other is over
+        third = measuring("cuda", "1")
+        processes.append(third)
+        assert third.stdout is not None
+        time.sleep(1.0)
+        os.set_blocking(third.stdout.fileno(), False)
+        assert not third.stdout.read()
+        processes[1].communicate()
+        os.set_blocking(third.stdout.fileno(), True)
+        assert third.stdout.readline() == b"in\n"
+    finally:
+        for process in processes:
+            process.kill()
+            process.communicate()
