@@ -17,7 +17,7 @@ from harness.verdict import Interval
 if TYPE_CHECKING:
     from rich.table import Table
 
-TOOLS = ("measure", "run_tests", "apply_patch", "submit")
+TOOLS = ("measure", "run_tests", "apply_patch", "file_change", "submit")
 _LOOKED_AT_CHARS = 40_000
 _RESULT_CHARS = 160
 
@@ -60,7 +60,7 @@ def _mark(step: int, seconds: float | None, made: CallMade) -> Mark:
     mean = mean_of(output[-_LOOKED_AT_CHARS:]) if made.call.name == "measure" else None
     if mean is not None:
         text = interval_text(mean)
-    elif made.call.name in ("apply_patch", "submit") and not failed:
+    elif made.call.name in ("apply_patch", "file_change", "submit") and not failed:
         text = describe(made.call)
     else:
         text = one_line(_telling(output), _RESULT_CHARS)

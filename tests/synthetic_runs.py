@@ -70,6 +70,14 @@ index a8e226e..3b68a96 100644
      return order, counts
 """
 
+EDIT = """*** Begin Patch
+*** Update File: moe_align/align.py
+@@
+-    order = sorted(range(len(ids)), key=lambda at: ids[at])
++    order = ids.argsort(kind="stable")
+*** End Patch
+"""
+
 
 def interval(estimate: float, spread: float = 0.03) -> Interval:
     return Interval(estimate=estimate, low=estimate * (1 - spread), high=estimate * (1 + spread))
@@ -208,7 +216,10 @@ def trajectory(steps: int) -> str:
     for step in range(1, steps + 1):
         at = (BEGAN + timedelta(seconds=20 * step)).isoformat()
         name = ("shell", "apply_patch", "measure")[step % 3]
-        asked = {"shell": '{"command": "sed -n 1,40p moe_align/align.py"}', "apply_patch": '{"patch": "*** Begin"}'}
+        asked = {
+            "shell": '{"command": "sed -n 1,40p moe_align/align.py"}',
+            "apply_patch": strict_json({"patch": EDIT}),
+        }
         call = {"id": f"c{step}", "name": name, "arguments": asked.get(name, "{}")}
         turn = {
             "text": f"Step {step}: a look at **align**.",
@@ -217,7 +228,11 @@ def trajectory(steps: int) -> str:
         }
         lines.append({"event": "turn", "at": at, "step": step, "seconds": 2.0, "turn": turn})
         lines.append({"event": "tool_call", "at": at, "step": step, "call": call})
-        answer = "Geometric mean: 1.69x [1.58, 1.80] from 6 sessions." if name == "measure" else "[exit code 0, 0.1 s]"
+        answers = {
+            "measure": "Geometric mean: 1.69x [1.58, 1.80] from 6 sessions.",
+            "apply_patch": "The patch is applied.",
+        }
+        answer = answers.get(name, "[exit code 0, 0.1 s]")
         result = {"call_id": f"c{step}", "name": name, "output": answer}
         lines.append({"event": "tool_result", "at": at, "step": step, "seconds": 0.2, "result": result})
     return "".join(strict_json(line) + "\n" for line in lines)

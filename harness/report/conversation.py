@@ -84,7 +84,8 @@ def _laid_out(part: Recorded, seconds: float) -> Part:
         case LimitReached():
             return Part("end", seconds, text=f"Limit reached: {part.kind} {part.value:g} of {part.limit:g}.")
         case Ended():
-            return Part("end", seconds, text=f"{part.ended.replace('_', ' ')}: {clipped(part.detail)}")
+            ended = part.ended.replace("_", " ")
+            return Part("end", seconds, text=f"{ended}: {clipped(part.detail)}" if part.detail else ended)
 
 
 def _time(stamp: str) -> datetime | None:
