@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from benchmarks.synthetic_judge import Noise, SyntheticJudge, recorded_noise
 from benchmarks.synthetic_model import LANDSCAPES, Ideas, SyntheticPatch
 from harness.brief import Brief
-from harness.intervals import Rate, geometric_interval, wilson
+from harness.intervals import Rate, geometric_interval, geometric_mean, wilson
 from harness.plan import Slot
 from harness.strategy import STRATEGIES, Member, Strategy, strategy_for
 from harness.strategy.approach import Approach
@@ -37,11 +37,13 @@ class Published:
         truth: the winner's true speedup; 1 where there is no winner.
         interval: what is published for it; None where there is no winner.
         plain: the winner's interval as if it had been the only attempt.
+        estimate: of the winner's speedup.
     """
 
     truth: float
     interval: Interval | None = None
     plain: Interval | None = None
+    estimate: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,7 @@ class Found:
         winners: in how many runs somebody won.
         covered: how often the published interval holds the winner's true value; None without winners.
         plain_covered: the same for the interval that does not allow for the choice.
+        overstated: by which factor the winners' estimates are above their true values, geometric mean.
     """
 
     runs: int
@@ -61,6 +64,7 @@ class Found:
     winners: int
     covered: Rate | None
     plain_covered: Rate | None
+    overstated: float | None
 
 
 def simulate_run(strategy: Strategy, landscape: type[Ideas], noise: Noise, seed: int, most: int) -> list[Published]:
@@ -103,7 +107,8 @@ def _published(
     if found is None:
         return Published(truth=1.0)
     winner, interval = found
-    return Published(math.exp(model.value(patches[str(winner.attempt)])), interval, winner.speedup)
+    truth = math.exp(model.value(patches[str(winner.attempt)]))
+    return Published(truth, interval, winner.speedup, interval.estimate)
 
 
 def simulate(strategy: Strategy, landscape: type[Ideas], noise: Noise, runs: int, most: int = 32) -> dict[int, Found]:
@@ -115,7 +120,7 @@ def simulate(strategy: Strategy, landscape: type[Ideas], noise: Noise, runs: int
 
 def _found(published: Sequence[Published]) -> Found:
     truths = [each.truth for each in published]
-    mean = math.exp(sum(map(math.log, truths)) / len(truths))
+    mean = geometric_mean(truths) or 1.0
     wins = [each for each in published if each.interval is not None]
     return Found(
         runs=len(published),
@@ -123,6 +128,7 @@ def _found(published: Sequence[Published]) -> Found:
         winners=len(wins),
         covered=_covered([(each.interval, each.truth) for each in wins]),
         plain_covered=_covered([(each.plain, each.truth) for each in wins]),
+        overstated=geometric_mean([each.estimate / each.truth for each in wins]),
     )
 
 
@@ -147,8 +153,9 @@ def main() -> None:
     print(f"SIMULATED: {asked.runs} runs of each strategy, noise of {asked.machine}; intervals are 95 %")
     for name in asked.landscape or LANDSCAPES:
         began = time.monotonic()
-        print(f"\n{name}: {LANDSCAPES[name].__doc__.partition('.')[0]}.")
-        print(f"{'strategy':12}{'attempts':>9}{'best found, true':>22}{'winners':>9}{'covered':>24}{'unadjusted':>24}")
+        print(f"\n{name}: {(LANDSCAPES[name].__doc__ or '').strip().splitlines()[0]}")
+        headings = f"{'winners':>9}{'published covers':>24}{'plain covers':>24}{'overstated':>12}"
+        print(f"{'strategy':12}{'attempts':>9}{'best found, true':>24}{headings}")
         for strategy in all_strategies().values():
             for budget, found in simulate(strategy, LANDSCAPES[name], noise, asked.runs).items():
                 print(_row(strategy.name, budget, found))
@@ -158,7 +165,9 @@ def main() -> None:
 def _row(strategy: str, budget: int, found: Found) -> str:
     best = f"{found.best.estimate:.3f}x [{found.best.low:.3f}, {found.best.high:.3f}]"
     share = f"{found.winners / found.runs:.0%}"
-    return f"{strategy:12}{budget:9}{best:>22}{share:>9}{_rate(found.covered):>24}{_rate(found.plain_covered):>24}"
+    luck = "-" if found.overstated is None else f"{found.overstated - 1:+.2%}"
+    covered = f"{_rate(found.covered):>24}{_rate(found.plain_covered):>24}"
+    return f"{strategy:12}{budget:9}{best:>24}{share:>9}{covered}{luck:>12}"
 
 
 def _rate(rate: Rate | None) -> str:

@@ -93,7 +93,7 @@ class Ideas:
 
 
 class Plateau(Ideas):
-    """Half of all attempts reach the same 1.10x, whatever they begin from: then luck alone decides who is the best."""
+    """Half of all attempts reach the same 1.10x, whatever they begin from: luck alone decides who is the best."""
 
     worth = math.log(1.1)
 

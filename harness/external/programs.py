@@ -58,7 +58,8 @@ def find_program(name: str, *, variable: str | None = None, remedy: str) -> Prog
     """
     said = os.environ.get(variable) if variable else None
     wanted = said or name
-    found = shutil.which(str(Path(wanted).expanduser()))
+    # A Path drops the "./" by which a program that is not on PATH is named.
+    found = shutil.which(str(Path(wanted).expanduser().absolute()) if "/" in wanted else wanted)
     if found is None:
         where = f"{variable}={wanted}: that is not a program" if said else _why_not(wanted)
         raise UsageError(f"{where}.", remedy=remedy)

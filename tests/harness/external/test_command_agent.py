@@ -97,6 +97,14 @@ def test_it_is_confined(ground: Ground, tmp_path: Path, monkeypatch: pytest.Monk
     assert not (tmp_path / "written").exists()
 
 
+def test_a_program_in_this_folder_is_found_by_its_name(
+    ground: Ground, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script(tmp_path, EDIT)
+    monkeypatch.chdir(tmp_path)
+    assert ground.agent("command:./agent.sh").name == "command:agent.sh"
+
+
 def test_words_that_are_paths_are_shown_to_it(ground: Ground, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "my agent.py").write_text(
         "import sys, pathlib\nprint(open(sys.argv[1]).read(), sys.argv[2])\n"
