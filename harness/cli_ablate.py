@@ -32,7 +32,9 @@ def ablate(
     ] = 40,
     output: Annotated[
         Path | None,
-        typer.Option("-o", "--output", metavar="DIR", help="For results: the attempt's folder, or PATCH.ablation."),
+        typer.Option(
+            "-o", "--output", metavar="DIR", help="For results; in the attempt's folder, or PATCH.ablation."
+        ),
     ] = None,
     anew: Annotated[
         bool, typer.Option("--anew", help="Begin again, though an earlier call left something to go on with.")
@@ -55,7 +57,7 @@ def ablate(
     from harness.journal import strict_json  # noqa: PLC0415
     from harness.text import printable  # noqa: PLC0415
 
-    asked = find_patch(out, patch, task)
+    asked = find_patch(out, patch, task, by)
     into = output or asked.into
     options = AblateOptions(
         patch=asked.patch,
@@ -71,6 +73,6 @@ def ablate(
     )
     record = take_apart(options, lambda line: print(printable(line), file=sys.stderr, flush=True))
     if json:
-        typer.echo(strict_json(record.model_dump(mode="json"), indent=2))
+        typer.echo(strict_json(record.model_dump(mode="json", exclude={"admission"}), indent=2))
     else:
         print_parts(ablation_shown(record, into))

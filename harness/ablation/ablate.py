@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 from harness.ablation.notebook import Notebook, kept_record
 from harness.ablation.parts import By, DividedPatch, divide
 from harness.ablation.records import Ablation
-from harness.ablation.work import Say, Work
+from harness.ablation.work import SMALLEST, Say, Work
 from harness.errors import AttemptEnded, Interrupted, UsageError
 from harness.plan import made_of
 from harness.sandbox import Wanted, use_sandbox
@@ -63,13 +67,16 @@ def ablate(options: AblateOptions, say: Say) -> Ablation:
     require_writable(options.worktrees)
     book: Notebook | None = None
     try:
-        with terminable(), workspace(options.worktrees / f"ablate-{secrets.token_hex(4)}") as space:
+        space_name = f"ablate-{secrets.token_hex(4)}"
+        with terminable(), workspace(options.worktrees / space_name) as space, ExitStack() as stack:
             sealed = seal(loaded, space / "judge.git")
             try:
                 divided = divide(sealed, options.patch, loaded.task.target_files, options.by)
             except AttemptEnded as end:
                 raise UsageError(f"{options.name}: {end.message}", remedy=_NO_GAIN) from end
             _require_parts(options, divided)
+            make_folder(options.into)
+            stack.enter_context(_alone_in(options.into))
             book = _notebook(options, loaded, divided)
             if book.record.smallest is None:
                 Work(
@@ -85,8 +92,11 @@ def ablate(options: AblateOptions, say: Say) -> Ablation:
             else:
                 say(f"{options.into}: this was done before; --anew does it again.")
     except KeyboardInterrupt as stop:
-        done = len(book.record.trials) if book is not None else 0
-        kept = f"{done} variants are kept in {options.into}; the same command goes on." if done else "Nothing is kept."
+        kept = "Nothing is kept."
+        if book is not None and book.record.admission is not None:
+            count = len(book.record.trials)
+            tried = "1 variant" if count == 1 else f"{count} variants"
+            kept = f"Kept: {options.into} with {tried}; the same command goes on."
         raise Interrupted(f"Interrupted. {kept}") from stop
     return book.record
 
@@ -116,6 +126,23 @@ def _notebook(options: AblateOptions, loaded: LoadedTask, divided: DividedPatch)
         limit=options.limit,
         parts=divided.parts,
     )
-    make_folder(options.into)
     kept = None if options.anew else kept_record(options.into, wanted)
+    if kept is None:
+        (options.into / SMALLEST).unlink(missing_ok=True)  # of another patch, task or harness
     return Notebook(options.into, kept or wanted)
+
+
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """Nobody else writes there meanwhile; the kernel lets go of what a killed process held.
+
+    Raises:
+        UsageError: somebody does.
+    """
+    try:
+        with FileLock(folder / ".ablation.lock", timeout=0):
+            yield
+    except Timeout as error:
+        raise UsageError(
+            f"Another `harness ablate` is writing to {folder}.", remedy="Wait for it, or name another folder with -o."
+        ) from error

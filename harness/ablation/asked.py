@@ -5,10 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.ablation.parts import By
 from harness.errors import UsageError
-from harness.journal import fold, read_events
-from harness.show import patch_file
+from harness.merge.kept_patch import kept_patch
+from harness.options import RunOptions
 from harness.store import find_attempt
+
+# One for each way to take a patch apart, so that a closer look does not write over the first.
+_FOLDERS: dict[By, str] = {"hunk": "ablation", "line-group": "ablation-line-group", "file": "ablation-file"}
 
 
 @dataclass(frozen=True)
@@ -28,32 +32,24 @@ class Asked:
     into: Path
 
 
-def find_patch(out: Path, what: str, task: str | None) -> Asked:
+def find_patch(out: Path, what: str, task: str | None, by: By = "hunk") -> Asked:
     """The patch that `what` means: a file, RUN/ATTEMPT, or a RUN of a single attempt.
 
     Raises:
         UsageError: there is no such patch, its task is not known, or its verdict says that it has no gain.
     """
-    file = Path(what)
-    if file.is_file():
-        if task is None:
-            raise UsageError(f"{what} is a patch of an unknown task.", remedy="Say which with --task TASK.")
-        return Asked(file, what, task, Path(f"{file.stem}.ablation"))
+    named = Path(what)
+    kept = kept_patch(named, RunOptions(task=task or "", out=out))
+    if named.is_file():
+        return Asked(named, what, kept.options.task, Path(f"{named.stem}.{_FOLDERS[by]}"))
     folder = find_attempt(out, what)
     name = f"{folder.run.name}/{folder.name}"
-    state = fold(read_events(folder.run.journal))
-    attempt = state.attempts.get(folder.name)
-    verdict = attempt.verdict if attempt is not None else None
-    if verdict is None or state.started is None:
+    verdict = kept.verdict
+    if verdict is None:
         raise UsageError(f"{name} has no verdict yet.", remedy="Wait for it: `harness watch` follows the run.")
-    patch = patch_file(verdict, folder)
-    if patch is None:
-        raise UsageError(f"{name} has no patch ({verdict.status.replace('_', ' ')}).")
     if verdict.status != "faster" and verdict.was_judged:
         raise UsageError(
             f"{name} is {verdict.status.replace('_', ' ')}: {verdict.message}",
             remedy="Only a patch that is faster has a gain to take apart.",
         )
-    started = state.started
-    known = started.task_file if Path(started.task_file).is_file() else started.task
-    return Asked(patch, name, task or known, folder.path)
+    return Asked(kept.file, name, kept.options.task, folder.path / _FOLDERS[by])

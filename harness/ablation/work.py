@@ -31,7 +31,7 @@ from harness.timing.measurement import Protocol
 from harness.verdict import Interval
 
 SMALLEST = "minimal_patch.diff"
-EVIDENCE = "ablation"
+EVIDENCE = "evidence"
 # Of the smallest patch, and of the one before it if that one does not come back.
 CONFIRMATIONS = 2
 

@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 
-from harness.text import interval_text, printable
+from harness.text import printable
 from harness.verdict import Verdict
 
 _NOT_IN_A_NAME = re.compile(r"[^\w.\- ]")
@@ -16,12 +16,9 @@ _MOST_CHARACTERS = 500
 def attempt_metrics(verdict: Verdict) -> dict[str, float]:
     """Speedups (ratios of times, with their 95 % intervals) overall and by workload, times in microseconds, costs."""
     found: dict[str, float] = {}
-    if verdict.speedup is not None:
-        found |= {
-            "speedup": verdict.speedup.estimate,
-            "speedup_low": verdict.speedup.low,
-            "speedup_high": verdict.speedup.high,
-        }
+    speedup = verdict.published
+    if speedup is not None:
+        found |= {"speedup": speedup.estimate, "speedup_low": speedup.low, "speedup_high": speedup.high}
     for item in verdict.workloads:
         name = _NOT_IN_A_NAME.sub("_", item.name)[:200]
         found |= {
@@ -61,13 +58,13 @@ def attempt_params(verdict: Verdict) -> dict[str, str]:
 
 
 def attempt_tags(verdict: Verdict) -> dict[str, str]:
-    """What it came to. Tags can change: a best attempt's interval does when its run goes on."""
-    adjusted = verdict.timing.adjusted if verdict.timing else None
+    """What it came to, and of how many attempts it is the best, which its interval allows for."""
+    timing = verdict.timing
     values = {
         "status": verdict.status,
         "cause": verdict.cause or "",
         "patch_sha256": verdict.patch.sha256 if verdict.patch else "",
-        "speedup_as_best": interval_text(adjusted) if adjusted else "",
+        "best_of": str(timing.chosen_from) if timing is not None and timing.adjusted is not None else "",
         "mlflow.note.content": verdict.message,
     }
     return _texts(values)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
@@ -11,11 +12,16 @@ from pathlib import Path
 
 import pytest
 from ablation_task import CORE, HELPER, USE, make_ablation_task
-from records import verdict, write_run
+from filelock import FileLock
+from records import HOSTILE, verdict, write_run
+from rich.console import Console
 from tiny_task import TinyTask
 
-from harness.ablation.records import Ablation
+from harness.ablation.display import ablation_shown
+from harness.ablation.parts import Part
+from harness.ablation.records import Ablation, PartFinding
 from harness.errors import UsageError
+from harness.journal import strict_json
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -52,7 +58,7 @@ def test_three_hunks_stopped_and_gone_on_with(tmp_path: Path) -> None:
             process.send_signal(signal.SIGINT)
             break
     _, stderr = process.communicate(timeout=60)
-    assert process.returncode == 130 and "the same command goes on" in stderr, stderr
+    assert process.returncode == 130 and "found with 1 variant; the same command goes on" in stderr, stderr
     before = Ablation.model_validate_json((tmp_path / "found" / "ablation.json").read_bytes())
     assert before.smallest is None and [trial.left_out for trial in before.trials] == [["h1"]]
     assert not any((tmp_path / "worktrees").iterdir())
@@ -70,7 +76,7 @@ def test_three_hunks_stopped_and_gone_on_with(tmp_path: Path) -> None:
     assert found.smallest is not None and found.smallest.left_out == ["h3"]
     assert found.smallest.against_whole is not None and found.smallest.against_whole.low >= 0.8
     assert found.smallest.speedup.low > 2
-    samples = json.loads((tmp_path / "found" / "ablation" / "trials" / "002" / "samples.json").read_text())
+    samples = json.loads((tmp_path / "found" / "evidence" / "trials" / "002" / "samples.json").read_text())
     assert samples["samples"]
 
     smallest = tmp_path / "found" / "minimal_patch.diff"
@@ -106,6 +112,37 @@ def test_what_cannot_be_taken_apart(tiny: TinyTask, tmp_path: Path) -> None:
     assert not list(tmp_path.glob("*.ablation"))
 
 
+def test_one_at_a_time_in_a_folder(tmp_path: Path) -> None:
+    tiny, patch = make_ablation_task(tmp_path / "task")
+    (tmp_path / "three.diff").write_bytes(patch)
+    (tmp_path / "found").mkdir()
+    with FileLock(tmp_path / "found" / ".ablation.lock"):
+        code, _, stderr = ended(tmp_path, "three.diff", "--task", str(tiny.file), "-o", "found")
+    assert code == 2 and "Another `harness ablate` is writing to found" in stderr
+
+
+def test_hostile_parts_are_shown_harmlessly(tmp_path: Path) -> None:
+    part = Part(name="h1", path=HOSTILE, line=3, heading=HOSTILE, added=1, removed=0, text=f"@@ -1 +1 @@\n+{HOSTILE}\n")
+    finding = PartFinding(part=part, outcome="needed", sentence=f"needed: {HOSTILE}")
+    record = Ablation(
+        patch=HOSTILE,
+        task="tiny",
+        by="hunk",
+        sha256="",
+        base_commit="",
+        made_of={},
+        limit=9,
+        parts=[part],
+        findings=[finding],
+        notes=[HOSTILE],
+    )
+    console = Console(file=io.StringIO(), width=100)
+    console.print(ablation_shown(record, tmp_path))
+    shown = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "[bold red]x[/]" in shown and "\x1b" not in shown and "\u202e" not in shown and "\x07" not in shown
+    assert json.loads(strict_json(record.model_dump(mode="json")))["notes"]
+
+
 def test_more_parts_than_the_limit(tmp_path: Path) -> None:
     tiny, patch = make_ablation_task(tmp_path / "task")
     (tmp_path / "three.diff").write_bytes(patch)
@@ -119,9 +156,11 @@ def test_an_attempt_without_a_gain_is_told_at_once(tmp_path: Path) -> None:
     folder = write_run(tmp_path / "runs", verdict("same", 1.0))
     with pytest.raises(UsageError, match="is same: It is same"):
         find_patch(tmp_path / "runs", folder.name, None)
+    with pytest.raises(UsageError, match="There is no run other"):
+        find_patch(tmp_path / "runs", "other/001", None)
     folder = write_run(tmp_path / "more", verdict("no_patch", patch=None), diff="")
     folder.attempt("001").patch.unlink()
-    with pytest.raises(UsageError, match="has no patch"):
+    with pytest.raises(UsageError, match="left no patch"):
         find_patch(tmp_path / "more", "latest", None)
 
 
@@ -130,5 +169,5 @@ def test_an_attempt_knows_its_task_and_its_folder(tmp_path: Path) -> None:
 
     folder = write_run(tmp_path / "runs", verdict())
     asked = find_patch(tmp_path / "runs", f"{folder.name}/001", None)
-    assert asked.patch == folder.attempt("001").patch and asked.into == folder.attempt("001").path
+    assert asked.patch == folder.attempt("001").patch and asked.into == folder.attempt("001").path / "ablation"
     assert asked.task == "moe_align" and find_patch(tmp_path / "runs", "latest", "other.yaml").task == "other.yaml"
