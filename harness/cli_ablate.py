@@ -32,9 +32,7 @@ def ablate(
     ] = 40,
     output: Annotated[
         Path | None,
-        typer.Option(
-            "-o", "--output", metavar="DIR", help="For results; in the attempt's folder, or PATCH.ablation."
-        ),
+        typer.Option("-o", "--output", metavar="DIR", help="For results; in the attempt's folder, or PATCH.ablation."),
     ] = None,
     anew: Annotated[
         bool, typer.Option("--anew", help="Begin again, though an earlier call left something to go on with.")

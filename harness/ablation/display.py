@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from harness.ablation.records import Ablation, Outcome, PartFinding
 from harness.show import highlighted, shown_path
-from harness.text import interval_text, safe
+from harness.text import interval_text, safe, shortened
 from harness.verdict import Interval
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def _where(finding: PartFinding) -> str:
     part = finding.part
     if part.new_file:
         return f"{part.path} (new file)"
-    return f"{part.path}:{part.line}" + (f" {part.heading}" if part.heading else "")
+    return f"{part.path}:{part.line}" + (f" {shortened(part.heading, 50)}" if part.heading else "")
 
 
 def _table(record: Ablation) -> RenderableType:
@@ -97,7 +97,8 @@ def _conclusion(record: Ablation, folder: Path) -> list[RenderableType]:
     needed = [finding.part.name for finding in record.findings if finding.outcome == "needed"]
     if needed and not any(finding.outcome == "carries" for finding in record.findings):
         finer = "" if record.by == "line-group" else " --by line-group looks inside them."
-        lines.append(safe(f"The gain lies in {', '.join(needed)}, which only work together.{finer}"))
+        which = f"{', '.join(needed)}, none of which can be left out alone"
+        lines.append(safe(f"The gain lies in what is needed: {which}.{finer}"))
     lines += [safe(note, "yellow") for note in record.notes]
     if record.limit_reached:
         lines.append(safe(f"The search ended at --limit {record.limit}: a smaller patch may exist.", "yellow"))
