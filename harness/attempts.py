@@ -20,8 +20,8 @@ from harness.public_names import PublicNames
 from harness.remembering import Remembering, memory_of, notes_from
 from harness.run_budget import RunBudget
 from harness.schedule import Schedule
+from harness.search import strategy_of
 from harness.spent import with_tries
-from harness.strategy import strategy_for
 from harness.verdict import Verdict
 
 
@@ -112,7 +112,7 @@ def _schedule(
 
 def _briefing(run: Frame, agent: Agent, plan: Plan, base: Base, before: Sequence[Event]) -> Briefing:
     """Who tells the run's attempts what its strategy wants; `before` are the events of a run that is gone on with."""
-    strategy = strategy_for(run.options.strategy, run.loaded.task.strategy)
+    strategy = strategy_of(run.options, run.loaded.task, agent.name)
     memory = memory_of(run.loaded, run.sealed.tree)
     fresh = run.options.fresh or agent.name in UNREADING
     notes = () if fresh else notes_from(memory, run=run.folder.name, device=base.machine.name)

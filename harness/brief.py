@@ -39,6 +39,12 @@ class Brief(Record):
     hints: list[str] = Field(default_factory=list)
     shown: str = ""
 
+    @property
+    def builds_on(self) -> list[str]:
+        """The attempts whose patches the agent gets to see, in the worktree or in the prompt."""
+        start = [self.start_from] if self.start_from is not None else []
+        return list(dict.fromkeys([*start, *self.parents]))
+
 
 def write_brief(folder: AttemptFolder, brief: Brief) -> None:
     """Write down what an attempt is told, whole.

@@ -25,6 +25,7 @@ from harness.readmission import readmit
 from harness.remembering import memory_note, memory_of
 from harness.run_budget import RunBudget
 from harness.sandbox import use_sandbox
+from harness.search import strategy_note
 from harness.selection import settle_best
 from harness.source import seal
 from harness.stopping import check_stop
@@ -159,7 +160,7 @@ def _kept(run: Frame) -> str:
 def _note(run: Frame, agent: Agent) -> str | None:
     """What whoever started the run should know: the agent's word, what is known of this machine, and of the task."""
     task = run.loaded.task
-    notes = [agent.note]
+    notes = [agent.note, strategy_note(run.options, task, agent.name)]
     if run.options.executor == "local":
         notes.append(calibration_note(resolve_device(task.metric.device), task.name, task.metric.mode))
     notes.append(memory_note(memory_of(run.loaded, run.sealed.tree), agent, fresh=run.options.fresh))

@@ -54,10 +54,10 @@ def require_change(brief: Brief | None, folder: AttemptFolder) -> None:
     Raises:
         NoPatch: the patch is that of an attempt which the agent was shown.
     """
-    if brief is None or not brief.parents:
+    if brief is None or not brief.builds_on:
         return
     made = folder.patch.read_bytes()
-    for name in brief.parents:
+    for name in brief.builds_on:
         parent = folder.run.attempt(name).patch
         if not parent.is_file() or parent.read_bytes() != made:
             continue

@@ -155,8 +155,8 @@ class RayExecutor:
     def _begin(self, job: Job, place: Place) -> None:
         name = job.slot.name
         place.jobs[name] = job
-        start_from = None if job.brief is None else job.brief.start_from
-        place.say(Begin(job=job_data(job), files=pack_attempt(self._home, name, start_from=start_from)))
+        parents = [] if job.brief is None else job.brief.builds_on
+        place.say(Begin(job=job_data(job), files=pack_attempt(self._home, name, parents=parents)))
 
     def _tell_spending(self) -> None:
         """Let agents at work know what the others use up, for their limits are common."""

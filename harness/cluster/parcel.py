@@ -10,6 +10,7 @@ import io
 import os
 import shutil
 import tarfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -84,8 +85,8 @@ def unpack_task(content: bytes, into: Path) -> Unpacked:
     )
 
 
-def pack_attempt(folder: RunFolder, name: str, *, start_from: str | None = None) -> bytes:
-    """An attempt's folder as it is now, earlier tries left out; and the patch that it begins with."""
+def pack_attempt(folder: RunFolder, name: str, *, parents: Sequence[str] = ()) -> bytes:
+    """An attempt's folder as it is now, earlier tries left out; and the patches that it goes on from."""
     buffer = io.BytesIO()
     attempt = folder.attempt(name)
     with tarfile.open(fileobj=buffer, mode="w:gz", compresslevel=_COMPRESSION) as tar:
@@ -93,9 +94,10 @@ def pack_attempt(folder: RunFolder, name: str, *, start_from: str | None = None)
         for path in sorted(attempt.path.iterdir()) if attempt.path.is_dir() else []:
             if path not in aside:
                 tar.add(path, f"{name}/{path.name}")
-        parent = None if start_from is None else folder.attempt(start_from).patch
-        if parent is not None and parent.is_file():
-            tar.add(parent, f"{start_from}/{parent.name}")
+        for parent in parents:
+            patch = folder.attempt(parent).patch
+            if patch.is_file():
+                tar.add(patch, f"{parent}/{patch.name}")
     return buffer.getvalue()
 
 

@@ -55,13 +55,11 @@ class Member:
 
 
 class Strategy(Protocol):
-    """Says what to try next.
+    """Says what to try next."""
 
-    Attributes:
-        name: what people call it.
-    """
-
-    name: str
+    @property
+    def name(self) -> str:
+        """What people call it."""
 
     def brief(self, slot: Slot, population: Sequence[Member], rng: random.Random) -> Brief:
         """What the attempt in `slot` is told; its `shown` and its `hints` are filled in by others.

@@ -110,7 +110,9 @@ def test_a_run_goes_on_from_its_best_attempt_and_a_resumed_one_too(tiny: TinyTas
 @pytest.mark.slow
 def test_an_agent_that_leaves_what_it_was_given_has_made_nothing(tiny: TinyTask, tmp_path: Path) -> None:
     outcome = start(tiny, tmp_path, attempts=1)
-    more = start_more(tmp_path, agent="nop")
+    idle = tmp_path / "idle"
+    idle.mkdir()
+    more = start_more(tmp_path, agent=script_agent(idle, "print('nothing')"))
     assert outcome.verdicts[0].status == "faster"
     assert [(each.status, each.cause) for each in more[1:]] == [("no_patch", "as_it_began")]
 
