@@ -41,6 +41,9 @@ hacks: $(VENV)/installed-dev
 bench: $(VENV)/installed
 	@$(BIN)/python -m benchmarks.worktrees
 	@$(BIN)/python -m benchmarks.attempts
+	@$(BIN)/python -m benchmarks.throughput
+	@$(BIN)/python -m benchmarks.memory
+	@$(BIN)/python -m benchmarks.leaderboard
 	@$(BIN)/python -m benchmarks.agent_step
 	@$(BIN)/python -m benchmarks.report
 	@$(BIN)/python -m benchmarks.strategies

@@ -25,6 +25,9 @@ from harness.source import seal
 from harness.task import load_task
 
 PARTS = {"agent": "agent", "build": "build", "tests": "tests", "timing": "timing", "confirmation": "timing"}
+# What else there is: the phases that are ours, and what is before and after them.
+OURS = ("worktree", "diff", "policy", "rest")
+THEIRS = ("agent", "build", "tests", "timing")
 
 
 def with_an_empty_edit(name: str, folder: Path) -> Path:
@@ -46,7 +49,7 @@ def with_an_empty_edit(name: str, folder: Path) -> Path:
 
 
 def spent(events: list[Event]) -> list[dict[str, float]]:
-    """Seconds of each attempt by part; `ours` is what is in none of `PARTS`, up to the next attempt's start."""
+    """Seconds of each attempt by part, up to the next attempt's start; `ours` is the sum of `OURS`."""
     attempts: list[dict[str, float]] = []
     part, since = "", None
     for event in events:
@@ -54,10 +57,12 @@ def spent(events: list[Event]) -> list[dict[str, float]]:
             continue
         at = datetime.fromisoformat(event.at)
         if since is not None:
-            attempts[-1][part] += (at - since).total_seconds()
+            seconds = (at - since).total_seconds()
+            attempts[-1][part] += seconds
+            attempts[-1]["ours"] += seconds if part in OURS else 0.0
         if isinstance(event, AttemptStarted):
             attempts.append(defaultdict(float))
-        part = PARTS.get(event.phase, "ours") if isinstance(event, PhaseStarted) else "ours"
+        part = PARTS.get(event.phase, event.phase) if isinstance(event, PhaseStarted) else "rest"
         since = at
     return attempts
 
@@ -65,15 +70,15 @@ def spent(events: list[Event]) -> list[dict[str, float]]:
 def told(attempts: list[dict[str, float]]) -> str:
     """The medians of the parts, and all of what is ours."""
     ours = [each["ours"] for each in attempts]
-    whole = [sum(each.values()) for each in attempts]
-    parts = ", ".join(
-        f"{part} {statistics.median(each[part] for each in attempts):.2f}"
-        for part in ("agent", "build", "tests", "timing")
-    )
+    whole = statistics.median(sum(each[part] for part in (*THEIRS, "ours")) for each in attempts)
     return (
-        f"{len(attempts)} attempts of {statistics.median(whole):.2f} s: {parts}; the harness itself "
-        f"{statistics.median(ours):.2f} s ({min(ours):.2f} to {max(ours):.2f})"
+        f"{len(attempts)} attempts of {whole:.2f} s: {_medians(attempts, THEIRS)}; the harness itself "
+        f"{statistics.median(ours):.2f} s ({min(ours):.2f} to {max(ours):.2f}): {_medians(attempts, OURS)}"
     )
+
+
+def _medians(attempts: list[dict[str, float]], parts: tuple[str, ...]) -> str:
+    return ", ".join(f"{part} {statistics.median(each[part] for each in attempts):.2f}" for part in parts)
 
 
 def main() -> None:
