@@ -24,6 +24,7 @@ from harness.plan import Slot
 from harness.strategy import STRATEGIES, Member, Strategy, strategy_for
 from harness.strategy.approach import Approach
 from harness.strategy.best_of_n import BestOfN
+from harness.text import interval_text
 from harness.verdict import Interval, Verdict
 
 BUDGETS = (1, 2, 4, 8, 16, 32)
@@ -111,14 +112,23 @@ def _published(
     return Published(truth, interval, winner.speedup, interval.estimate)
 
 
-def simulate(strategy: Strategy, landscape: type[Ideas], noise: Noise, runs: int, most: int = 32) -> dict[int, Found]:
-    """Many runs of a strategy, by budget. The same seeds, and so the same tasks, for every strategy."""
+Runs = dict[int, list[Published]]
+
+
+def simulate(strategy: Strategy, landscape: type[Ideas], noise: Noise, runs: int, most: int = 32) -> Runs:
+    """What many runs of a strategy publish, by budget. The same seeds, and so the same tasks, for every strategy."""
     by_run = [simulate_run(strategy, landscape, noise, seed, most) for seed in range(runs)]
     budgets = [budget for budget in BUDGETS if budget <= most]
-    return {budget: _found([run[place] for run in by_run]) for place, budget in enumerate(budgets)}
+    return {budget: [run[place] for run in by_run] for place, budget in enumerate(budgets)}
 
 
-def _found(published: Sequence[Published]) -> Found:
+def beside(one: Sequence[Published], other: Sequence[Published]) -> Interval | None:
+    """How many times as fast the first strategy's winners are as the second's, task by task; None if always alike."""
+    return geometric_interval([a.truth / b.truth for a, b in zip(one, other, strict=True)])
+
+
+def summed_up(published: Sequence[Published]) -> Found:
+    """What runs of one budget come to together."""
     truths = [each.truth for each in published]
     mean = geometric_mean(truths) or 1.0
     wins = [each for each in published if each.interval is not None]
@@ -156,9 +166,16 @@ def main() -> None:
         print(f"\n{name}: {(LANDSCAPES[name].__doc__ or '').strip().splitlines()[0]}")
         headings = f"{'winners':>9}{'published covers':>24}{'plain covers':>24}{'overstated':>12}"
         print(f"{'strategy':12}{'attempts':>9}{'best found, true':>24}{headings}")
-        for strategy in all_strategies().values():
-            for budget, found in simulate(strategy, LANDSCAPES[name], noise, asked.runs).items():
-                print(_row(strategy.name, budget, found))
+        strategies = all_strategies().values() if LANDSCAPES[name].builds_up else [BestOfN()]
+        done: dict[str, Runs] = {}
+        for strategy in strategies:
+            done[strategy.name] = simulate(strategy, LANDSCAPES[name], noise, asked.runs)
+            for budget, published in done[strategy.name].items():
+                print(_row(strategy.name, budget, summed_up(published)))
+        for other in list(done)[1:]:
+            for budget in BUDGETS[2:]:
+                ratio = beside(done[other][budget], done[BestOfN().name][budget])
+                print(f"{other} / best-of-n, {budget} attempts, by task: {interval_text(ratio) if ratio else 'alike'}")
         print(f"({time.monotonic() - began:.0f} s)", file=sys.stderr)
 
 

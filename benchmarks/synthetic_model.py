@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 APPROACHES = 4
 IDEAS = 8
+GENERAL_IDEAS = 4
 NO_APPROACH = "none"
 
 
@@ -23,7 +24,7 @@ class SyntheticPatch:
     Attributes:
         works: whether its outputs are right.
         approach: what it is built on.
-        ideas: the improvements it holds, by number; those of another approach do not fit.
+        ideas: the improvements it holds, by number; the first few fit any approach, the others their own.
         drift: what it lost or gained by accident.
     """
 
@@ -36,20 +37,31 @@ class SyntheticPatch:
 BASE = SyntheticPatch()
 
 
+def _gains(rng: random.Random, count: int) -> list[float]:
+    return [rng.expovariate(1 / 0.06) for _ in range(count)]
+
+
 class Ideas:
     """Patches are built of an approach and of improvements to it.
 
     A fresh attempt fails in a quarter of cases, changes nothing that counts in another third, and else finds one of
     four approaches, the better the rarer, with few of its eight improvements. Going on from a parent adds one
     improvement at most, and the more the parent has, the harder the next is to find: gains diminish. One in ten that
-    are to go on begin anew instead. Bringing two patches together joins the improvements of those that are built on
-    the same approach. The model learns nothing from what it is told but what it begins with.
+    are to go on begin anew instead. Bringing two patches together keeps the approach of the first, with its
+    improvements and those of the others that fit. The model learns nothing from what it is told but what it begins
+    with.
+
+    Attributes:
+        builds_up: whether it matters what an attempt begins with; where it does not, all strategies do the same.
     """
+
+    builds_up = True
 
     def __init__(self, rng: random.Random) -> None:
         worth = sorted(rng.lognormvariate(math.log(0.25), 0.6) for _ in range(APPROACHES))
         self._approaches = {f"approach-{number}": value for number, value in enumerate(worth)}
-        self._gains = {name: [rng.expovariate(1 / 0.06) for _ in range(IDEAS)] for name in self._approaches}
+        anywhere = _gains(rng, GENERAL_IDEAS)
+        self._gains = {name: [*anywhere, *_gains(rng, IDEAS - GENERAL_IDEAS)] for name in self._approaches}
 
     def value(self, patch: SyntheticPatch) -> float:
         """Its true log speedup."""
@@ -85,17 +97,18 @@ class Ideas:
         if rng.random() < 0.3:
             return SyntheticPatch(works=False)
         first = parents[0]
-        alike = [each for each in parents if each.approach == first.approach]
-        if len(alike) < len(parents):
-            return self.refine(first, rng)
-        ideas = frozenset().union(*(each.ideas for each in parents))
-        return SyntheticPatch(approach=first.approach, ideas=ideas, drift=min(first.drift, 0.0))
+        ideas = set(first.ideas)
+        for other in parents[1:]:
+            alike = other.approach == first.approach
+            ideas |= {idea for idea in other.ideas if alike or idea < GENERAL_IDEAS}
+        return SyntheticPatch(approach=first.approach, ideas=frozenset(ideas), drift=min(first.drift, 0.0))
 
 
 class Plateau(Ideas):
     """Half of all attempts reach the same 1.10x, whatever they begin from: luck alone decides who is the best."""
 
     worth = math.log(1.1)
+    builds_up = False
 
     def value(self, patch: SyntheticPatch) -> float:
         """See `Ideas`."""
