@@ -11,8 +11,9 @@ from tiny_task import TinyTask
 
 from agent.loop import AgentOutcome
 from harness.agents import NopAgent
-from harness.events import AgentNotice, Event, RunStarted
+from harness.events import AgentNotice, AttemptBriefed, AttemptStarted, Event, RunStarted
 from harness.feedback import Feedback
+from harness.journal import read_events
 from harness.kept import keep_outcome
 from harness.memory import Memory, folder
 from harness.public_names import PublicNames
@@ -73,11 +74,26 @@ def test_the_next_run_is_told_unless_it_is_to_begin_fresh(tiny: TinyTask, tmp_pa
     kept = [path.read_text() for path in folder().glob("*.jsonl")]
     assert len(kept) == 1 and json.loads(kept[0].splitlines()[-1])["run"] == fresh.run_folder.name
 
+    # Steered while it runs, by somebody who has not its journal's lock: what has started goes on without.
+    def meddle(event: Event) -> None:
+        if isinstance(event, AttemptStarted) and event.attempt == "001":
+            assert steer(tmp_path / "runs", "latest", "mind the overflow").state == "running"
+
+    steered = run_task(
+        RunOptions(
+            str(tiny.file), agent(tmp_path), out=tmp_path / "runs", worktrees=tmp_path / "worktrees", attempts=2
+        ),
+        meddle,
+    )
+    assert "mind the overflow" in prompt(steered, "002") and "mind the overflow" not in prompt(steered)
+    briefed = [event for event in read_events(steered.run_folder.journal) if isinstance(event, AttemptBriefed)]
+    assert [event.hints for event in briefed] == [[], ["mind the overflow"]]
+
     # The run goes on with what it was told; a person's word reaches the attempts that are added.
     steer(tmp_path / "runs", second.run_folder.name, "look at the inner loop")
     resumed = resume_run(ResumeOptions(run=second.run_folder.name, out=tmp_path / "runs", more=1), lambda _: None)
     assert "look at the inner loop" in prompt(resumed, "002") and "look at the inner loop" not in prompt(second)
-    assert fresh.run_folder.name in prompt(resumed, "002")
+    assert steered.run_folder.name in prompt(resumed, "002")
 
 
 def remembering(tmp_path: Path, events: list[Event] | None = None) -> Remembering:
