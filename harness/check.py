@@ -20,7 +20,7 @@ from harness.build import build
 from harness.cheats import Cheat, planted_cheats
 from harness.errors import AdmissionError, BuildFailed, TaskError
 from harness.evaluate import Judge, Judgement
-from harness.exported import exported_names
+from harness.exported import called_names, exported_names
 from harness.findings import CheckFinding, CheckReport, Recorder, Watch
 from harness.git import Repository
 from harness.known_effect import EXPECTED, PROTOCOL, TOLERANCE
@@ -111,10 +111,17 @@ class _Checks:
         """Titles and checks, from quick to slow."""
         for cheat in planted_cheats(self.files, self.loaded.task.target_files):
             yield f"cheat: {cheat.name}", partial(self._cheat, cheat)
+        if self.loaded.task.draft:
+            yield "draft", self._draft
         yield "slowed source", self._slowed_source
         yield "no-op patch", self._no_op
         yield "reference patch", self._reference
         yield "tests can fail", self._mutants
+
+    def _draft(self) -> Outcome:
+        """What `harness init` guessed: a person has to have looked at it."""
+        lines = "".join(f"\n- {each}" for each in self.loaded.task.draft)
+        return False, f"still to be confirmed, or mended; then delete its line under `draft` in the task file:{lines}"
 
     def _cheat(self, cheat: Cheat) -> Outcome:
         judgement = self._judge(f"cheat-{cheat.name.split(maxsplit=1)[0]}", self._patch_of(cheat.files))
@@ -192,9 +199,14 @@ class _Checks:
         return True, message
 
     def _exported(self) -> set[str]:
-        """Names of the package's public functions; none where a command is timed and no package is named."""
+        """The public functions that the bench calls, or all of the package's where that cannot be told.
+
+        Nothing where a command is timed and no package is named.
+        """
         api = self.loaded.task.api
-        return set() if api is None else exported_names(self.base.root, api)
+        names = set() if api is None else exported_names(self.base.root, api)
+        bench = self.loaded.bench_file
+        return (names & called_names(bench) or names) if bench is not None else names
 
     def _patch_of(self, files: dict[str, str]) -> Path:
         """A patch that writes these files, taken as an agent's is."""

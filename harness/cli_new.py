@@ -15,7 +15,8 @@ NEW_TASK = "Find and draft a task"
 
 def add_verbs(app: typer.Typer) -> None:
     """Add them to the command line."""
-    app.command(rich_help_panel=NEW_TASK)(hotspots)
+    for verb in (hotspots, init):
+        app.command(rich_help_panel=NEW_TASK)(verb)
 
 
 def hotspots(
@@ -44,3 +45,55 @@ def hotspots(
         print_json(found.model_dump())
     else:
         print_parts(hotspot_table(found, top))
+
+
+def init(
+    repository: Annotated[Path, typer.Argument(metavar="REPO", help="The folder of a repository.")],
+    function: Annotated[str, typer.Option("--function", metavar="PKG.MOD:FN", help="What is to become faster.")],
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", metavar="FILE", help="The task file; tasks/FN.yaml by default.")
+    ] = None,
+    trace: Annotated[
+        str | None,
+        typer.Option("--trace", metavar="CMD", help="A command that calls it, run confined in a copy; it is watched."),
+    ] = None,
+    call: Annotated[
+        list[str] | None,
+        typer.Option("--call", metavar="'FN(...)'", help="A call of it, in its own module; may be given repeatedly."),
+    ] = None,
+    build: Annotated[
+        list[str] | None, typer.Option("--build", metavar="CMD", help="What must be run before it can be imported.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Write over a draft that is there.")] = False,
+    seconds: Annotated[float, typer.Option("--seconds", min=1, metavar="S", help="The limit of each command.")] = 300.0,
+    worktrees: Worktrees = Path("worktrees"),
+    sandbox: SandboxKind = "auto",
+    json: Json = False,
+) -> None:
+    """Draft a task for one function: task file, bench with the base as its oracle, hidden tests from calls seen.
+
+    Without --trace and --call, the repository's tests that mention the function are watched, else its annotations read.
+    """
+    from harness.drafting.init import InitOptions, init_task  # noqa: PLC0415 - as above
+
+    drafted = init_task(
+        InitOptions(
+            repository=repository,
+            function=function,
+            worktrees=worktrees,
+            out=output,
+            trace=trace,
+            calls=tuple(call or ()),
+            build=tuple(build or ()),
+            force=force,
+            seconds=seconds,
+            sandbox=sandbox,
+        ),
+        complain,
+    )
+    if json:
+        print_json(drafted.model_dump())
+        return
+    from harness.text import printable  # noqa: PLC0415
+
+    typer.echo(printable("\n".join(drafted.lines()), multiline=True))

@@ -9,9 +9,10 @@ Function = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 
 
 def exported_names(root: Path, api: str) -> set[str]:
-    """The public names of a package or module below `root`: `__all__` if it has one, else what it defines."""
-    folder = root.joinpath(*api.split("."))
-    source = next((path for path in (folder / "__init__.py", folder.with_suffix(".py")) if path.is_file()), None)
+    """The public names of a package or module below `root` or its `src`: its `__all__`, or else what it defines."""
+    folders = [each.joinpath(*api.split(".")) for each in (root, root / "src")]
+    files = [path for folder in folders for path in (folder / "__init__.py", folder.with_suffix(".py"))]
+    source = next((path for path in files if path.is_file()), None)
     tree = None if source is None else parsed(source.read_text(encoding="utf-8", errors="replace"))
     if tree is None:
         return set()
@@ -24,6 +25,17 @@ def exported_names(root: Path, api: str) -> set[str]:
         elif isinstance(node, Function):
             names.add(node.name)
     return {name for name in names if not name.startswith("_")}
+
+
+def called_names(bench: Path) -> set[str]:
+    """What the `call` of a bench takes from its target by name, such as `hot` of `target.hot(inputs["x"])`."""
+    tree = parsed(bench.read_text(encoding="utf-8", errors="replace"))
+    calls = [] if tree is None else [n for n in tree.body if isinstance(n, ast.FunctionDef) and n.name == "call"]
+    if not calls or not calls[0].args.args:
+        return set()
+    target = calls[0].args.args[0].arg
+    attributes = [node for node in ast.walk(calls[0]) if isinstance(node, ast.Attribute)]
+    return {node.attr for node in attributes if isinstance(node.value, ast.Name) and node.value.id == target}
 
 
 def reachable(tree: ast.Module, names: set[str]) -> list[Function]:

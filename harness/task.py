@@ -107,6 +107,11 @@ class Task(_Section):
     reference_patch: str | None = Field(None, description="An expert's patch; never shown to an agent.")
     recorded: str | None = Field(None, description="A recorded session that `--agent replay` plays.")
     constraints: list[str] = Field(default_factory=list, description="Sentences shown to the agent.")
+    draft: list[str] = Field(
+        default_factory=list,
+        description="What `harness init` guessed and nobody has confirmed; `harness check` refuses the task until "
+        "it is empty. Never shown to an agent.",
+    )
     limits: Limits = Field(default_factory=Limits)
     strategy: AnyStrategy = Field(default_factory=BestOfN, description="What an attempt learns of those before it.")
     prices: dict[str, ModelPrice] = Field(
