@@ -23,7 +23,15 @@ from harness.strategy import strategy_for
 from harness.task import LoadedTask
 from harness.verdict import Verdict
 
-__all__ = ["RunOptions", "RunOutcome", "agent_for", "run_agent_once", "run_task", "verify_task"]
+__all__ = [
+    "RunOptions",
+    "RunOutcome",
+    "agent_for",
+    "require_readable",
+    "run_agent_once",
+    "run_task",
+    "verify_task",
+]
 
 
 @dataclass(frozen=True)
@@ -144,7 +152,7 @@ def verify_task(options: RunOptions, patch: Path, emit: Emit, task: LoadedTask |
         UsageError: the patch file is not there, or cannot be read.
         HarnessError: as `run_task`.
     """
-    _require_readable(patch)
+    require_readable(patch)
     with frame(options, emit, task=task) as run:
         agent = PatchAgent()
         run.begin(agent)
@@ -153,7 +161,12 @@ def verify_task(options: RunOptions, patch: Path, emit: Emit, task: LoadedTask |
     return RunOutcome(run_folder=run.folder, verdicts=run.verdicts)
 
 
-def _require_readable(patch: Path) -> None:
+def require_readable(patch: Path) -> None:
+    """A patch file that can be read.
+
+    Raises:
+        UsageError: it cannot.
+    """
     remedy = "Give the path of a diff, such as a model_patch.diff."
     if patch.is_dir():
         raise UsageError(f"{patch} is a folder, not a patch.", remedy=remedy)
