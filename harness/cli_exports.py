@@ -66,6 +66,8 @@ def export_data(
 
     _require_fit(to, output, tracking_uri, best=best, experiment=experiment)
     folders = [find_run(out, name) for name in runs] if runs else find_runs(out)
+    if not folders:
+        complain(f"No runs in {out} yet. Start one with: harness run moe_align")
     target = output or _DEFAULTS.get(to, Path())
     done = _export(to, folders, target, best=best, uri=tracking_uri or "", experiment=experiment)
     quiet = str(target) == "-" and to is Form.predictions

@@ -104,9 +104,10 @@ def ablate(options: AblateOptions, say: Say) -> Ablation:
 def _require_parts(options: AblateOptions, divided: DividedPatch) -> None:
     count = len(divided.parts)
     if count == 1:
-        finer = "--by line-group looks inside it." if options.by != "line-group" else None
+        closer = {"file": "--by hunk looks inside it.", "hunk": "--by line-group looks inside it."}
         raise UsageError(
-            f"{options.name}: it is one {options.by.replace('-', ' ')}, so there is nothing to leave out.", remedy=finer
+            f"{options.name}: it is one {options.by.replace('-', ' ')}, so there is nothing to leave out.",
+            remedy=closer.get(options.by),
         )
     if count > options.limit:
         raise UsageError(

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
@@ -30,8 +31,10 @@ from harness.store import RunFolder
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.entities import Run
 
 KEY = "perf_harness.key"
+RUN = "perf_harness.run"
 DIGEST = "perf_harness.logged"
 _PARENT = "mlflow.parentRunId"
 _NAME = "mlflow.runName"
@@ -97,7 +100,8 @@ def _log_run(
     said = hashlib.sha256("".join(each.model_dump_json() for each in verdicts).encode()).hexdigest()
     tags = {"perf_harness.verdicts": said}
     entry = _Entry(first, folder.name, began, max(ends), run_params(verdicts[0]), run_metrics(verdicts), tags)
-    parent, changed = _log(client, where, entry, None, export)
+    tracker = _Tracker(client, where, first, export)
+    parent, changed = tracker.log(entry, None)
     if changed:
         with tempfile.TemporaryDirectory(prefix="harness-mlflow-") as scratch:
             report = Path(scratch) / "report.html"
@@ -105,16 +109,14 @@ def _log_run(
             client.log_artifact(parent, str(report))
         client.set_tag(parent, DIGEST, entry.digest())
     for attempt in attempts:
-        _log_attempt(client, where, attempt, first, parent, export)
+        _log_attempt(tracker, attempt, parent)
 
 
-def _log_attempt(
-    client: MlflowClient, where: str, attempt: JudgedAttempt, first: str, parent: str, export: Export
-) -> None:
+def _log_attempt(tracker: _Tracker, attempt: JudgedAttempt, parent: str) -> None:
     verdict = attempt.verdict
     ended = _ms(verdict.finished_at)
     entry = _Entry(
-        key=hashlib.sha256(f"{first}/{verdict.attempt}".encode()).hexdigest(),
+        key=hashlib.sha256(f"{tracker.first}/{verdict.attempt}".encode()).hexdigest(),
         name=attempt.name,
         began_ms=ended - round(verdict.cost.seconds * 1000),
         ended_ms=ended,
@@ -122,8 +124,8 @@ def _log_attempt(
         metrics=attempt_metrics(verdict),
         tags=attempt_tags(verdict),
     )
-    run, changed = _log(client, where, entry, parent, export)
-    export.attempts += 1
+    run, changed = tracker.log(entry, parent)
+    tracker.export.attempts += 1
     if not changed:
         return
     with tempfile.TemporaryDirectory(prefix="harness-mlflow-") as scratch:
@@ -133,35 +135,65 @@ def _log_attempt(
             files["model_patch.diff"] = patch
         for name, content in files.items():
             (Path(scratch) / name).write_bytes(content)
-            client.log_artifact(run, str(Path(scratch) / name))
-    client.set_tag(run, DIGEST, entry.digest())
+            tracker.client.log_artifact(run, str(Path(scratch) / name))
+    tracker.client.set_tag(run, DIGEST, entry.digest())
 
 
-def _log(client: MlflowClient, where: str, entry: _Entry, parent: str | None, export: Export) -> tuple[str, bool]:
-    """The run of MLflow's for an entry, and whether anything in it had to be written. Sets no digest yet."""
-    from mlflow.entities import Metric, Param, RunTag  # noqa: PLC0415 - not everybody has it
+@dataclass
+class _Tracker:
+    """One run of ours in one experiment.
 
-    found = client.search_runs([where], filter_string=f"tags.`{KEY}` = '{entry.key}'", max_results=1)
-    if found and found[0].data.tags.get(DIGEST) == entry.digest():
-        export.counts["unchanged"] += 1
-        return str(found[0].info.run_id), False
-    export.counts["updated" if found else "new"] += 1
-    if found:
-        run = str(found[0].info.run_id)
-    else:
-        tags = {KEY: entry.key, _NAME: entry.name} | ({} if parent is None else {_PARENT: parent})
-        run = str(client.create_run(where, start_time=entry.began_ms, tags=tags).info.run_id)
-    # A value that has changed is a later one; those that are as they were are not written twice.
-    before = found[0].data.metrics if found else {}
-    at = int(time.time() * 1000) if found else entry.ended_ms
-    metrics = [Metric(name, value, at, 0) for name, value in entry.metrics.items() if before.get(name) != value]
-    for start in range(0, len(metrics), _AT_ONCE):
-        client.log_batch(run, metrics=metrics[start : start + _AT_ONCE])
-    params = [Param(name, value) for name, value in entry.params.items()]
-    client.log_batch(run, params=params, tags=[RunTag(name, value) for name, value in entry.tags.items()])
-    client.set_terminated(run, status="FINISHED", end_time=entry.ended_ms)
-    export.rows += 1
-    return run, True
+    Attributes:
+        client: MLflow's.
+        where: the experiment's id.
+        first: the digest of the run's first event.
+        export: told what was done.
+    """
+
+    client: MlflowClient
+    where: str
+    first: str
+    export: Export
+
+    @cached_property
+    def known(self) -> dict[str, Run]:
+        """What is there already, by its key."""
+        found: dict[str, Run] = {}
+        token = None
+        while True:
+            page = self.client.search_runs(
+                [self.where], filter_string=f"tags.`{RUN}` = '{self.first}'", max_results=_AT_ONCE, page_token=token
+            )
+            found |= {str(run.data.tags.get(KEY)): run for run in page}
+            token = page.token
+            if not token:
+                return found
+
+    def log(self, entry: _Entry, parent: str | None) -> tuple[str, bool]:
+        """MLflow's run for an entry, and whether anything in it had to be written. Sets no digest yet."""
+        from mlflow.entities import Metric, Param, RunTag  # noqa: PLC0415 - not everybody has it
+
+        found = self.known.get(entry.key)
+        if found is not None and found.data.tags.get(DIGEST) == entry.digest():
+            self.export.counts["unchanged"] += 1
+            return str(found.info.run_id), False
+        self.export.counts["updated" if found else "new"] += 1
+        if found is not None:
+            run = str(found.info.run_id)
+        else:
+            tags = {KEY: entry.key, RUN: self.first, _NAME: entry.name} | ({} if parent is None else {_PARENT: parent})
+            run = str(self.client.create_run(self.where, start_time=entry.began_ms, tags=tags).info.run_id)
+        # A value that has changed is a later one; those that are as they were are not written twice.
+        before = found.data.metrics if found else {}
+        at = int(time.time() * 1000) if found else entry.ended_ms
+        metrics = [Metric(name, value, at, 0) for name, value in entry.metrics.items() if before.get(name) != value]
+        for start in range(0, len(metrics), _AT_ONCE):
+            self.client.log_batch(run, metrics=metrics[start : start + _AT_ONCE])
+        params = [Param(name, value) for name, value in entry.params.items()]
+        self.client.log_batch(run, params=params, tags=[RunTag(name, value) for name, value in entry.tags.items()])
+        self.client.set_terminated(run, status="FINISHED", end_time=entry.ended_ms)
+        self.export.rows += 1
+        return run, True
 
 
 def _experiment(client: MlflowClient, name: str) -> str:

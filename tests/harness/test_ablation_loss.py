@@ -10,7 +10,8 @@ import pytest
 from harness.ablation.loss import is_kept, loss_of, loss_protocol, meaning, share_of
 from harness.ablation.records import Loss
 from harness.timing.measurement import Measurement, Protocol, Sample
-from harness.timing.statistics import critical_value
+from harness.timing.sequential import why_stop
+from harness.timing.statistics import critical_value, hodges_lehmann
 from harness.verdict import Device, Interval, WorkloadResult
 
 CPU = Device(kind="cpu", name="Example", cores=1, memory_gb=1.0, platform="linux", versions={})
@@ -114,3 +115,22 @@ def test_all_intervals_hold_together() -> None:
         ]
         misses += any(not each.ratio.low <= 1 <= each.ratio.high or each.worst_ratio.high < 1 for each in losses)
     assert misses / 150 <= alpha + 3 * math.sqrt(alpha * (1 - alpha) / 150)
+
+
+@pytest.mark.parametrize("true_ratio", [0.98, 1.0])
+def test_a_loss_at_the_border_is_seldom_shut_out(true_ratio: float) -> None:
+    """The whole sequence of looks: a loss of just `min_effect` passes in few trials, no loss in nearly all."""
+    protocol = loss_protocol(Protocol(), 1, 1, 0.02)
+    rng = random.Random(11)
+    trials, shut_out = 400, 0
+    for _ in range(trials):
+        values = [math.log(true_ratio) + rng.gauss(0, 0.012) for _ in range(protocol.looks[-1])]
+        for sessions in protocol.looks:
+            found = hodges_lehmann(values[:sessions], protocol.alpha).as_ratio()
+            stopped = why_stop(
+                found, sessions=sessions, looks=protocol.looks, min_effect=0.02, question=protocol.question
+            )
+            if stopped is not None:
+                break
+        shut_out += found.low >= 0.98
+    assert shut_out / trials <= 0.025 if true_ratio < 1 else shut_out / trials >= 0.9
