@@ -152,6 +152,8 @@ class Shown:
         """The same for a person."""
         from rich.console import Group  # noqa: PLC0415
 
+        from harness.ablation.glance import ablations  # noqa: PLC0415 - it needs this module
+
         verdict = self.attempt.verdict
         parts: list[RenderableType] = [safe(f"{self.folder.run.name}/{self.folder.name}", "bold")]
         if verdict is None:
@@ -160,7 +162,7 @@ class Shown:
         else:
             parts += verdict_parts(verdict)
         parts += brief_parts(self.folder)
-        parts += [*patch_statistics(self.diff()), *timeline(self.folder.trajectory)]
+        parts += [*patch_statistics(self.diff()), *ablations(self.folder), *timeline(self.folder.trajectory)]
         if self.files:
             parts.append(
                 safe("files    " + "\n         ".join(shown_path(path) for path in self.files), multiline=True)

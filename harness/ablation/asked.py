@@ -12,7 +12,7 @@ from harness.options import RunOptions
 from harness.store import find_attempt
 
 # One for each way to take a patch apart, so that a closer look does not write over the first.
-_FOLDERS: dict[By, str] = {"hunk": "ablation", "line-group": "ablation-line-group", "file": "ablation-file"}
+FOLDERS: dict[By, str] = {"hunk": "ablation", "line-group": "ablation-line-group", "file": "ablation-file"}
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ def find_patch(out: Path, what: str, task: str | None, by: By = "hunk") -> Asked
     named = Path(what)
     kept = kept_patch(named, RunOptions(task=task or "", out=out))
     if named.is_file():
-        return Asked(named, what, kept.options.task, Path(f"{named.stem}.{_FOLDERS[by]}"))
+        return Asked(named, what, kept.options.task, Path(f"{named.stem}.{FOLDERS[by]}"))
     folder = find_attempt(out, what)
     name = f"{folder.run.name}/{folder.name}"
     verdict = kept.verdict
@@ -52,4 +52,4 @@ def find_patch(out: Path, what: str, task: str | None, by: By = "hunk") -> Asked
             f"{name} is {verdict.status.replace('_', ' ')}: {verdict.message}",
             remedy="Only a patch that is faster has a gain to take apart.",
         )
-    return Asked(kept.file, name, kept.options.task, folder.path / _FOLDERS[by])
+    return Asked(kept.file, name, kept.options.task, folder.path / FOLDERS[by])

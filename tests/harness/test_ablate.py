@@ -19,9 +19,11 @@ from tiny_task import TinyTask
 
 from harness.ablation.display import ablation_shown
 from harness.ablation.parts import Part
-from harness.ablation.records import Ablation, PartFinding
+from harness.ablation.records import Ablation, Outcome, PartFinding, Smallest
 from harness.errors import UsageError
 from harness.journal import strict_json
+from harness.show import load_shown
+from harness.verdict import Interval
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -141,6 +143,41 @@ def test_hostile_parts_are_shown_harmlessly(tmp_path: Path) -> None:
     shown = console.file.getvalue()  # type: ignore[attr-defined]
     assert "[bold red]x[/]" in shown and "\x1b" not in shown and "\u202e" not in shown and "\x07" not in shown
     assert json.loads(strict_json(record.model_dump(mode="json")))["notes"]
+
+
+def test_show_tells_that_a_patch_was_taken_apart(tmp_path: Path) -> None:
+    folder = write_run(tmp_path / "runs", verdict()).attempt("001")
+    (folder.path / "ablation").mkdir()
+    parts = [
+        Part(name=name, path="a.py", line=1, heading="", added=1, removed=0, text="+x\n") for name in ("h1", "h2", "h3")
+    ]
+    outcomes: tuple[Outcome, ...] = ("carries", "needed", "no_difference")
+    interval = Interval(estimate=1.0, low=0.99, high=1.01)
+    smallest = Smallest(
+        left_out=["h3"], insertions=2, deletions=0, sha256="", path="p", against_whole=interval, speedup=interval
+    )
+    record = Ablation(
+        patch="x",
+        task="tiny",
+        by="hunk",
+        sha256="",
+        base_commit="",
+        made_of={},
+        limit=9,
+        parts=parts,
+        findings=[
+            PartFinding(part=part, outcome=outcome, sentence="") for part, outcome in zip(parts, outcomes, strict=True)
+        ],
+        smallest=smallest,
+    )
+    for kept, words in (
+        (record, "carries the gain: h1; needed: h2; without h3 it is 1.00x [0.99, 1.01] as fast"),
+        (record.model_copy(update={"smallest": None}), "not finished, 0 variants tried of 3 parts"),
+    ):
+        (folder.path / "ablation" / "ablation.json").write_text(kept.model_dump_json())
+        console = Console(file=io.StringIO(), width=200)
+        console.print(load_shown(folder).render(diff=False))
+        assert f"ablation by hunk: {words}" in console.file.getvalue()  # type: ignore[attr-defined]
 
 
 def test_more_parts_than_the_limit(tmp_path: Path) -> None:
