@@ -194,7 +194,9 @@ def verdict_parts(verdict: Verdict) -> list[RenderableType]:
         files = ", ".join(patch.files)
         parts.append(safe(f"patch    +{patch.insertions} -{patch.deletions} in {files} (sha256 {patch.sha256[:12]})"))
     if verdict.device:
-        parts.append(safe(f"device   {verdict.device.name} ({verdict.device.kind}), sandbox {verdict.sandbox}"))
+        where = f" on node {verdict.device.node}" if verdict.device.node else ""
+        device = f"{verdict.device.name} ({verdict.device.kind}){where}"
+        parts.append(safe(f"device   {device}, sandbox {verdict.sandbox}"))
     if verdict.origin:
         parts.append(safe(f"origin   {verdict.origin}"))
     parts.append(safe(f"base     {verdict.base_commit[:12]}"))

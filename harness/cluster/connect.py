@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from typing import Any
 from harness.errors import InfrastructureError, UsageError
 
 LOCAL = "local"
+_LISTENER_SECONDS = 10.0
 _ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -57,12 +59,9 @@ def connected(address: str) -> Iterator[None]:
         # Its workers find the harness where this process did.
         found = os.environ.get("PYTHONPATH")
         os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(_ROOT), found]))
-    elif address != "auto" and ":" not in address:
-        raise UsageError(
-            f"--ray-address {address}: not an address.",
-            remedy="It is auto, local, HOST:PORT, or ray://HOST:10001 for a cluster reached through its client port.",
-        )
     try:
+        if address not in ("auto", LOCAL):
+            _require_listener(address)
         with _own_signals():
             ray.init(address=address, **settings)
     except (ConnectionError, TimeoutError, ValueError, RuntimeError, OSError) as error:
@@ -89,6 +88,22 @@ def living_nodes() -> list[Node]:
         unique = name if said.count(name) == 1 else f"{name}-{key[:6]}"
         found.append(Node(key, unique, int(offers.get("GPU", 0)), int(offers.get("CPU", 0))))
     return sorted(found, key=lambda node: node.name)
+
+
+def _require_listener(address: str) -> None:
+    """Somebody must listen there: Ray itself would try for minutes.
+
+    Raises:
+        UsageError: it is no address.
+        OSError: nobody listens.
+    """
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if not colon or not host or not port.isdigit():
+        raise UsageError(
+            f"--ray-address {address}: not an address.",
+            remedy="It is auto, local, HOST:PORT, or ray://HOST:10001 for a cluster reached through its client port.",
+        )
+    socket.create_connection((host.strip("[]"), int(port)), timeout=_LISTENER_SECONDS).close()
 
 
 def _said_name(node: dict[str, Any]) -> str:

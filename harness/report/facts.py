@@ -139,6 +139,8 @@ def environment(run: RunMaterial, attempt: AttemptMaterial | None) -> list[tuple
     device = next((each.device for each in ([verdict] if verdict else []) + run.verdicts if each and each.device), None)
     if device:
         rows += [("device", f"{device.name} ({device.kind})"), ("cores", str(device.cores))]
+        if device.node:
+            rows.append(("node", device.node))
         rows += [("memory", f"{device.memory_gb:g} GiB"), ("platform", device.platform)]
         rows += list(device.versions.items())
     if verdict:
