@@ -33,7 +33,7 @@ class Nodes:
     by_name: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def start(cls, ray_folder: Path, scratch: Path) -> Nodes:
+    def start(cls, ray_folder: Path, scratch: Path, **more: Any) -> Nodes:  # noqa: ANN401 - what Ray's node takes
         from ray.cluster_utils import Cluster
 
         head = {
@@ -41,6 +41,7 @@ class Nodes:
             "object_store_memory": STORE_BYTES,
             "include_dashboard": False,
             "_system_config": _SETTINGS,
+            **more,
         }
         return cls(Cluster(initialize_head=True, head_node_args=head), ray_folder, scratch)
 
