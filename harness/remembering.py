@@ -16,9 +16,10 @@ from harness.store import AttemptFolder
 from harness.strategy import Member
 from harness.strategy.approach import approach_of
 from harness.task import LoadedTask
+from harness.text import shortened
 from harness.verdict import Verdict
 
-MOST_TOLD = 16
+MOST_TOLD, MOST_FILES, MOST_APPROACH = 16, 20, 300
 # What went wrong with these says nothing about the task.
 _NO_NEWS = ("infra_failed", "agent_failed")
 
@@ -106,8 +107,8 @@ class Remembering:
             speedup=member.speedup,
             workloads={each.name: each.speedup for each in verdict.workloads if not each.held_out},
             said=told.summary,
-            approach=told.approach,
-            files=patch.files if patch else [],
+            approach=shortened(told.approach, MOST_APPROACH),
+            files=patch.files[:MOST_FILES] if patch else [],
             insertions=patch.insertions if patch else 0,
             deletions=patch.deletions if patch else 0,
             sha256=patch.sha256 if patch else None,
