@@ -121,9 +121,9 @@ class RayExecutor:
             self._emit(_at(EventAdapter.validate_python(said.event), place.node.name))
         elif isinstance(said, Used):
             self._budget.report(said.attempt, said.usd, said.tokens)
-        elif isinstance(said, Kept):
+        elif isinstance(said, Kept) and said.attempt in place.jobs:
             bring_home(said.files, self._home, said.attempt)
-        elif isinstance(said, Finished):
+        elif isinstance(said, Finished) and said.attempt in place.jobs:
             bring_home(said.files, self._home, said.attempt)
             job = place.jobs.pop(said.attempt)
             place.done += 1

@@ -26,6 +26,7 @@ from typing import IO
 from harness import __version__
 from harness.admission import resolve_device
 from harness.attempts import work_on
+from harness.cluster.describe import described_elsewhere
 from harness.cluster.identity import code_digest
 from harness.cluster.messages import (
     Begin,
@@ -52,7 +53,6 @@ from harness.executor import STOP_SECONDS
 from harness.model_key import hold_model_key, take_model_key
 from harness.sandbox import current_sandbox, harden_self, use_sandbox
 from harness.stopping import Stopped, stoppable
-from harness.timing.machine import describe_device
 from harness.workspace import clear, is_in_use, owner_of, workspace
 from harness.worktree import remove_folder
 
@@ -115,7 +115,7 @@ class Station:
 
     def _look(self, look: Look) -> None:
         use_sandbox(look.sandbox)  # type: ignore[arg-type]  # checked where it came from
-        self.send(Described(device=describe_device(resolve_device(look.device)), sandbox=current_sandbox().name))
+        self.send(Described(device=described_elsewhere(resolve_device(look.device)), sandbox=current_sandbox().name))
 
     def _open(self, prepare: Prepare, content: bytes, space: Path) -> None:
         self._shop, ready = open_shop(prepare, content, space, self.send)

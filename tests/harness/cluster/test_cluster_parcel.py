@@ -8,6 +8,7 @@ import pytest
 from tiny_task import TinyTask
 
 from agent.budget import LimitExceeded, Limits
+from harness.cluster.describe import described_elsewhere
 from harness.cluster.identity import require_same
 from harness.cluster.messages import Begin, Message, Refused, Spending, Told, Used, decode, encode
 from harness.cluster.nodes import device_begun_on, read_nodes, write_nodes
@@ -27,6 +28,7 @@ from harness.run_budget import RunBudget, RunLimits, Spent
 from harness.source import seal
 from harness.store import RunFolder
 from harness.task import load_task
+from harness.timing.machine import describe_device
 from harness.verdict import Device, Interval, NoiseFloor
 
 
@@ -72,7 +74,7 @@ def test_an_attempt_travels_with_its_parents_patch_and_without_earlier_tries(tmp
     node.path.mkdir()
     fill(home, "001", **{"model_patch.diff": "a patch", "verdict.json": "its own"})
     fill(home, "002", **{"brief.json": "{}", "try-1__trajectory.jsonl": "of before"})
-    unpack_attempt(pack_attempt(home, "002", start_from="001"), node)
+    unpack_attempt(pack_attempt(home, "002", parents=["001"]), node)
     assert content(node, "002") == {"brief.json": "{}"}
     assert content(node, "001") == {"model_patch.diff": "a patch"}
 
@@ -176,3 +178,7 @@ def test_what_others_have_used_up_leaves_out_what_a_place_knows_itself() -> None
     assert budget.spent_beside(["002"]) == Spent(usd=1.25, tokens=110)
     assert budget.reported("002") == Spent(usd=0.5, tokens=1000)
     assert budget.reported("003") == Spent()
+
+
+def test_a_device_is_described_by_a_process_that_ends() -> None:
+    assert described_elsewhere("cpu") == describe_device("cpu")
