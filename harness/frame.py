@@ -163,6 +163,8 @@ def _note(run: Frame, agent: Agent) -> str | None:
     notes = [agent.note, strategy_note(run.options, task, agent.name)]
     if run.options.executor == "local":
         notes.append(calibration_note(resolve_device(task.metric.device), task.name, task.metric.mode))
+    if task.draft:
+        notes.append(f"{len(task.draft)} guesses in this task are not confirmed: `harness check` lists them.")
     notes.append(memory_note(memory_of(run.loaded, run.sealed.tree), agent, fresh=run.options.fresh))
     return " ".join(filter(None, notes)) or None
 

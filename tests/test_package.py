@@ -42,6 +42,8 @@ def test_the_wheel_holds_agent_harness_prompts_and_tasks(installed: Path) -> Non
         "agent/loop.py",
         "harness/cli.py",
         "harness/timing/worker.py",
+        "harness/probe/sitecustomize.py",
+        "harness/drafting/templates/bench.py.j2",
         "prompts/task.md.j2",
         "prompts/summary.md.j2",
         "prompts/compacted.md.j2",

@@ -6,6 +6,8 @@ equal belong together. Every guess leaves a note, and the notes are what `harnes
 
 from __future__ import annotations
 
+from collections import Counter
+
 from harness.drafting.expressions import LEAST_SIZE, Plan, Writer
 from harness.drafting.seen import RecordedCall
 
@@ -17,7 +19,10 @@ def plan_inputs(calls: list[RecordedCall], names: list[str]) -> Plan:
     ordered = sorted(calls, key=lambda call: -call.elements())
     largest = ordered[0]
     sizes = [size for name in names for size in largest.arguments[name].sizes()]
-    plan = Plan(size=max(sizes, default=0))
+    largest_size = max(sizes, default=0)
+    # Borders of n parts are n + 1: what is said more often is the size.
+    near = Counter(size for size in sizes if size >= largest_size - 1)
+    plan = Plan(size=max(near, key=lambda size: (near[size], size), default=0))
     if plan.size < 2:
         numbers = {
             name: int(largest.arguments[name].high or 0) for name in names if largest.arguments[name].kind == "int"

@@ -51,7 +51,9 @@ def load_reference(folder: Path, module: str, sha256: str) -> ModuleType:
     except ImportError as error:
         raise TaskError(f"{folder}: the reference cannot be imported: {error}") from error
     finally:
-        # It stays on the path: a function may import only when it is called.
+        # It stays on the path, as the last: a function may import only when it is called, and this process, too.
+        sys.path.remove(str(folder))
+        sys.path.append(str(folder))
         sys.dont_write_bytecode = bytecode
         sys.modules.update(set_aside)  # what this process itself uses of that name
     if not str(getattr(loaded, "__file__", "")).startswith(str(folder)):
