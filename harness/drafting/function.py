@@ -91,7 +91,7 @@ def find_function(root: Path, named: str) -> Function:
             )
         defined = _definition(tree, name)
         if isinstance(defined, ast.FunctionDef | ast.AsyncFunctionDef):
-            return _function(defined, module, file)
+            return _plain(_function(defined, module, file))
         if isinstance(defined, ast.ImportFrom):
             alias = next(each for each in defined.names if (each.asname or each.name) == name)
             module, name = _source_module(defined, module, file), alias.name
@@ -187,6 +187,15 @@ def _function(node: ast.FunctionDef | ast.AsyncFunctionDef, module: str, file: s
         is_async=isinstance(node, ast.AsyncFunctionDef),
         is_generator=any(isinstance(each, ast.Yield | ast.YieldFrom) for each in _own_nodes(node)),
     )
+
+
+def _plain(function: Function) -> Function:
+    if function.is_async and function.is_generator:
+        raise UsageError(
+            f"{function.file}:{function.first}: {function.name} is an asynchronous generator.",
+            remedy="Name a function that takes all of it and gives back a list. " + BY_HAND,
+        )
+    return function
 
 
 def _own_nodes(node: ast.AST) -> list[ast.AST]:

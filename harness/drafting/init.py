@@ -11,6 +11,7 @@ from pathlib import Path
 from harness.build import build
 from harness.drafting.call import plan_call
 from harness.drafting.draft import Draft, kept_cases, write_draft
+from harness.drafting.drafted import Drafted
 from harness.drafting.function import Function, find_function
 from harness.drafting.guess import guessed_call
 from harness.drafting.inputs import plan_inputs
@@ -22,7 +23,6 @@ from harness.sandbox import Wanted, use_sandbox
 from harness.source import seal
 from harness.task import LoadedTask, Source, Task, load_task
 from harness.text import printable
-from harness.verdict import Record
 from harness.workspace import require_writable, terminable, workspace
 
 _GUESSED = "its annotations alone"
@@ -56,46 +56,6 @@ class InitOptions:
     sandbox: Wanted = "auto"
 
 
-class Drafted(Record):
-    """What was written.
-
-    Attributes:
-        task: the task file.
-        files: all of them.
-        problem: why the base does not satisfy the draft; None where it does.
-        draft: what is to be confirmed.
-    """
-
-    task: str
-    files: list[str]
-    function: str
-    calls: int
-    seen_in: str
-    workloads: list[str]
-    tests: int
-    problem: str | None
-    draft: list[str]
-
-    def lines(self) -> list[str]:
-        """For people: what there is now, what is not sure, what comes next."""
-        seen = f"{self.calls} call{'s' if self.calls != 1 else ''}"
-        holds = "The base satisfies it" if self.problem is None else f"The base does not satisfy it yet: {self.problem}"
-        return [
-            f"Drafted a task for {self.function}, from {seen} of it in {self.seen_in}:",
-            *(f"  {file}" for file in self.files if "/reference/" not in file),
-            f"  {Path(self.task).with_suffix('')}/reference/ (the base's own code, the oracle)",
-            f"{holds}; workloads: {', '.join(self.workloads)}; tests that pass: {self.tests}.",
-            "",
-            "Guessed; each is a line under `draft` in the task file, to be deleted when it is right:",
-            *(f"  - {each}" for each in self.draft),
-            "",
-            "Next:",
-            f"  harness check {self.task}              # is it sound? what is still to be confirmed?",
-            f"  harness run {self.task} --agent nop    # admits the base, and stops there",
-            f"  harness run {self.task} -m MODEL",
-        ]
-
-
 def init_task(options: InitOptions, say: Say) -> Drafted:
     """Draft a task.
 
@@ -126,9 +86,8 @@ def init_task(options: InitOptions, say: Say) -> Drafted:
         except BuildFailed as error:
             raise UsageError(f"The repository does not build: {error.message}", remedy="Mend --build.") from error
         function = _sealed_function(checkout, options.function, source)
-        evidence = _evidence(function, options, Recording(
-            options.repository, checkout, space / "record", options.most_calls, options.seconds
-        ), say)  # fmt: skip
+        recording = Recording(options.repository, checkout, space / "record", options.most_calls, options.seconds, say)
+        evidence = _evidence(function, options, recording)
         draft = _plan(file.stem, function, evidence, source, options)
         problem, tests = settle(draft, space, checkout, say)
         if problem is not None:
@@ -205,26 +164,26 @@ def _placeholder(file: Path, source: dict[str, str]) -> LoadedTask:
     return LoadedTask(task=task, file=file.resolve())
 
 
-def _evidence(function: Function, options: InitOptions, recording: Recording, say: Say) -> Evidence:
+def _evidence(function: Function, options: InitOptions, recording: Recording) -> Evidence:
     files = mentions(recording.checkout, function.name)
     if options.trace is not None or options.calls:
-        found = _shown(function, options, recording, say)
+        found = _shown(function, options, recording)
         tests = recording.tests(function, files) if files else None
         return found if tests is None else replace(found, beside=tuple(tests.calls))
     if files:
-        say(f"looking at {function.name} in {', '.join(files)} ...")
+        recording.say(f"looking at {function.name} in {', '.join(files)} ...")
         tests = recording.tests(function, files)
         if tests is not None:
             return tests
-    say("nothing shows it at work; going by its annotations ...")
+    recording.say("nothing shows it at work; going by its annotations ...")
     return Evidence([guessed_call(function)], _GUESSED)
 
 
-def _shown(function: Function, options: InitOptions, recording: Recording, say: Say) -> Evidence:
+def _shown(function: Function, options: InitOptions, recording: Recording) -> Evidence:
     if options.trace is not None:
-        say(f"looking at {function.name} in `{printable(options.trace)}` ...")
+        recording.say(f"looking at {function.name} in `{printable(options.trace)}` ...")
         return recording.command(function, options.trace)
-    say(f"looking at {function.name} in {len(options.calls)} given calls ...")
+    recording.say(f"looking at {function.name} in {' and '.join(map(printable, options.calls))} ...")
     seen = [recording.expression(function, call) for call in options.calls]
     return Evidence([call for each in seen for call in each.calls], " and ".join(each.how for each in seen))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,6 +64,7 @@ class Recording:
         scratch: a private folder.
         most: how many calls are described.
         seconds: wall-clock limit of a command.
+        say: told what went otherwise than hoped.
     """
 
     repository: Path
@@ -70,6 +72,7 @@ class Recording:
     scratch: Path
     most: int
     seconds: float
+    say: Callable[[str], None]
 
     def command(self, function: Function, command: str) -> Evidence:
         """Run a command; it must succeed and call the function.
@@ -103,7 +106,10 @@ class Recording:
     def tests(self, function: Function, files: list[str]) -> Evidence | None:
         """Run test files; None where they never call the function. Failing ones have called it all the same."""
         line = f"python -m pytest -q -p no:cacheprovider {' '.join(map(shlex.quote, files))}"
-        calls = _read(self._run(function, line))
+        ended = self._run(function, line)
+        calls = _read(ended)
+        if not calls and ended.exit_code:
+            self.say(f"  `{line}` ended with exit code {ended.exit_code}: " + "".join(ended.output.splitlines()[-1:]))
         return Evidence(calls, f"its tests ({', '.join(files)})") if calls else None
 
     def _run(self, function: Function, command: str) -> Probed:

@@ -204,6 +204,7 @@ def test_a_traced_call_becomes_a_task_that_the_base_satisfies(shop: Path) -> Non
     assert again.returncode == 2 and "tasks/pairs.yaml is there already" in again.stderr and "--force" in again.stderr
 
 
+@pytest.mark.slow
 def test_numpy_inputs_keep_what_belongs_together_and_the_oracle_sees_every_element(shop: Path, tmp_path: Path) -> None:
     drafted = init(shop, "take", "--trace", "python job.py")
     assert drafted["problem"] is None
@@ -233,6 +234,7 @@ def test_numpy_inputs_keep_what_belongs_together_and_the_oracle_sees_every_eleme
     assert "not as it was sealed" in str(checked(shop))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("function", "call", "written"),
     [
@@ -250,6 +252,7 @@ def test_functions_of_all_kinds(shop: Path, function: str, call: str, written: s
     assert written in bench(shop, function)
 
 
+@pytest.mark.slow
 def test_without_a_trace_tests_or_annotations_show_it(shop: Path) -> None:
     assert init(shop, "pairs")["seen_in"] == "its tests (tests/test_baskets.py)"
     drafted = init(shop, "labels")
@@ -257,6 +260,7 @@ def test_without_a_trace_tests_or_annotations_show_it(shop: Path) -> None:
     assert any("made up" in str(each) for each in drafted["draft"])  # type: ignore[attr-defined]
 
 
+@pytest.mark.slow
 def test_what_does_not_give_the_same_again_is_found_out(shop: Path) -> None:
     drafted = init(shop, "shuffled", "--call", "shuffled(list(range(50)))")
     assert "expected" in str(drafted["problem"])
