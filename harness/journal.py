@@ -34,6 +34,7 @@ from harness.events import (
     RunStarted,
     TimingProgress,
 )
+from harness.file_lock import is_locked
 from harness.verdict import Verdict
 
 LOCK_PATIENCE_SECONDS = 0.5
@@ -185,19 +186,7 @@ def _parse(line: bytes) -> Event | None:
 
 def is_being_written(path: Path) -> bool:
     """Whether a live process has this journal open for writing. A killed one's lock dies with it."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:
-        return False
-    finally:
-        os.close(descriptor)
-    return False
+    return is_locked(path)
 
 
 def read_events(path: Path) -> list[Event]:

@@ -19,6 +19,7 @@ from pydantic import ValidationError
 
 from harness import worktree
 from harness.errors import StorageError
+from harness.file_lock import is_locked
 from harness.store import storage_error
 from harness.verdict import Record
 
@@ -73,19 +74,7 @@ def owner_of(space: Path) -> Owner | None:
 
 def is_in_use(space: Path) -> bool:
     """Whether the process that made this folder for checkouts is alive."""
-    try:
-        descriptor = os.open(space / _OWNER, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:
-        return False
-    finally:
-        os.close(descriptor)
-    return False
+    return is_locked(space / _OWNER)
 
 
 def clear(space: Path) -> None:
