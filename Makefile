@@ -38,7 +38,7 @@ hacks: $(VENV)/installed-dev
 
 # What the harness itself costs: worktrees against git's own, and attempts beside their agent, tests and timing. And,
 # simulated, what search strategies find and how often the winner is as fast as is published.
-bench: $(VENV)/installed
+bench: $(VENV)/installed-dev
 	@$(BIN)/python -m benchmarks.worktrees
 	@$(BIN)/python -m benchmarks.attempts
 	@$(BIN)/python -m benchmarks.throughput
