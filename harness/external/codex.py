@@ -16,8 +16,8 @@ from agent.budget import Limits
 from agent.loop import AgentOutcome
 from harness.agents import AgentRequest, OnStep
 from harness.external.codex_events import CodexEvents
-from harness.external.programs import Program, find_program, first_line_of
-from harness.external.reach import Reach
+from harness.external.model_program import ModelProgram
+from harness.external.programs import find_program, first_line_of
 from harness.external.session import Session, open_session
 from harness.workbench import WorktreeBench
 
@@ -27,21 +27,10 @@ _SERVER = "harness"
 
 
 @dataclass
-class CodexAgent:
-    """Drives one `codex exec`.
+class CodexAgent(ModelProgram):
+    """Drives one `codex exec`."""
 
-    Attributes:
-        program: the CLI.
-        reach: its model's endpoint.
-    """
-
-    model: str | None
-    program: Program
-    reach: Reach
-    version: str | None
     name: str = "codex"
-    note: str | None = None
-    own_tools: bool = True
 
     def work(
         self, workbench: WorktreeBench, prompt: str, limits: Limits, trajectory: Path, on_step: OnStep

@@ -12,8 +12,8 @@ from agent.budget import Limits
 from agent.loop import AgentOutcome
 from harness.agents import AgentRequest, OnStep
 from harness.external.mini_messages import MiniMessages
+from harness.external.model_program import ModelProgram
 from harness.external.programs import Program, find_program, first_line_of
-from harness.external.reach import Reach
 from harness.external.session import Session, open_session
 from harness.workbench import WorktreeBench
 
@@ -25,21 +25,10 @@ _LOOK_TICKS = 25
 
 
 @dataclass
-class MiniAgent:
-    """Drives one `mini`.
+class MiniAgent(ModelProgram):
+    """Drives one `mini`."""
 
-    Attributes:
-        program: the command.
-        reach: its model's endpoint.
-    """
-
-    model: str | None
-    program: Program
-    reach: Reach
-    version: str | None
     name: str = "mini"
-    note: str | None = None
-    own_tools: bool = True
 
     def work(
         self, workbench: WorktreeBench, prompt: str, limits: Limits, trajectory: Path, on_step: OnStep
