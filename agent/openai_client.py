@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -21,7 +22,7 @@ CONNECT_SECONDS = 15.0
 IDLE_SECONDS = 300.0
 
 
-class OpenAIBase:
+class OpenAIBase(ABC):
     """A model behind the API; the wires say how to ask it."""
 
     def __init__(
@@ -65,9 +66,9 @@ class OpenAIBase:
         shown = without_key(said, self.client.api_key)
         return turn if shown == said else ModelTurn.model_validate_json(shown)
 
+    @abstractmethod
     def ask(self, history: Sequence[Message], tools: Sequence[ToolSpec], meter: Meter) -> ModelTurn:
         """Ask once, telling the meter what is sent and heard. Raises what the SDK raises, or StreamFailed."""
-        raise NotImplementedError
 
 
 def new_client(base_url: str | None, api_key: str | None, idle_seconds: float) -> OpenAI:
