@@ -42,16 +42,7 @@ def read_events(lines: JsonLines) -> Session:
             "These events name the files that were edited and not the edits; Codex's session file of the same session "
             "(rollout-*.jsonl below its home folder's sessions/) holds them."
         )
-    return Session(
-        form=FORM,
-        agent="codex",
-        version=None,
-        model=None,
-        workdir=None,
-        events=tuple(reader.session.events),
-        edits=tuple(reader.session.edits),
-        notes=tuple(notes),
-    )
+    return reader.session.done(FORM, agent="codex", notes=notes)
 
 
 class _Reader:

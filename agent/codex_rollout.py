@@ -35,19 +35,8 @@ def read_rollout(lines: JsonLines) -> Session:
     for line in lines.objects:
         reader.take(line)
     reader.end()
-    notes = list(lines.notes)
-    if reader.commit:
-        notes.append(f"It was recorded on commit {reader.commit}.")
-    return Session(
-        form=FORM,
-        agent="codex",
-        version=reader.version,
-        model=reader.model,
-        workdir=reader.session.workdir,
-        events=tuple(reader.session.events),
-        edits=tuple(reader.session.edits),
-        notes=tuple(notes),
-    )
+    notes = [*lines.notes, *([f"It was recorded on commit {reader.commit}."] if reader.commit else [])]
+    return reader.session.done(FORM, agent="codex", version=reader.version, model=reader.model, notes=notes)
 
 
 class _Reader:

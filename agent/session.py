@@ -188,6 +188,27 @@ class Builder:
             )
         )
 
+    def done(
+        self,
+        form: str,
+        *,
+        agent: str,
+        version: str | None = None,
+        model: str | None = None,
+        notes: Iterable[str] = (),
+    ) -> Session:
+        """The session, as far as it was put together."""
+        return Session(
+            form=form,
+            agent=agent,
+            version=version,
+            model=model,
+            workdir=self.workdir,
+            events=tuple(self.events),
+            edits=tuple(self.edits),
+            notes=tuple(notes),
+        )
+
     def last_words(self) -> str:
         """What the model said last."""
         if self.said:
