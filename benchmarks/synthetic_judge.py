@@ -22,7 +22,7 @@ from harness.selection import adjusted_interval, winner
 from harness.timing.bench import Bench
 from harness.timing.experiment import Experiment, Servers
 from harness.timing.measurement import MeasureJob, Measurement, Protocol, Sample, Workload
-from harness.timing.paired import SessionRecord
+from harness.timing.session_record import SessionRecord
 from harness.verdict import Device, Interval, NoiseFloor, PatchStats, TimingEvidence, Verdict
 
 CALIBRATIONS = Path(__file__).resolve().parent.parent / "docs" / "calibration"

@@ -17,7 +17,7 @@ from statistics import median, quantiles
 
 from harness.timing.bench import Workload
 from harness.timing.measurement import Refusal
-from harness.timing.paired import SessionRecord
+from harness.timing.session_record import SessionRecord
 
 LEAST_SESSIONS = 3
 _GAP_TOLERANCE = 0.3

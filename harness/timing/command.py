@@ -17,9 +17,9 @@ from harness.timing.command_arms import Arms, Reading, command_of, require_equal
 from harness.timing.experiment import Experiment, Servers
 from harness.timing.inputs import derive_seed
 from harness.timing.measurement import MeasureJob, Measurement, Progress, Refusal, Sample
-from harness.timing.paired import SessionRecord, in_random_order
 from harness.timing.printed import wall_clock_says
 from harness.timing.sequential import Stopped
+from harness.timing.session_record import SessionRecord, in_random_order
 from harness.timing.statistics import Estimate
 
 SESSION_SECONDS = 1.0

@@ -18,10 +18,10 @@ from harness.timing.bench import Workload
 from harness.timing.inputs import derive_seed
 from harness.timing.measurement import Command, CommandSpec, MeasureJob
 from harness.timing.oracle import OutputWrong
-from harness.timing.paired import BaseFailed
 from harness.timing.printed import NotANumber, cost_us, impossible, masked, read_number
 from harness.timing.program import Ran, run_program
 from harness.timing.session import ArmFailed, Role
+from harness.timing.session_record import BaseFailed
 
 _IDLE_RUNS = 3
 _IDLE_SECONDS = 30.0

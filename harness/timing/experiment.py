@@ -21,10 +21,11 @@ from harness.timing.gpu_run import GpuRun
 from harness.timing.inputs import derive_seed
 from harness.timing.machine import describe_device
 from harness.timing.measurement import MeasureJob, Measurement, Progress, Refusal
-from harness.timing.paired import PairedSession, Plan, SessionRecord, in_random_order
+from harness.timing.paired import PairedSession
 from harness.timing.roofline import floor_us, least_bytes
 from harness.timing.sequential import Stopped, why_stop
 from harness.timing.session import ArmFailed, Role, Session
+from harness.timing.session_record import Plan, SessionRecord, in_random_order
 from harness.timing.statistics import Estimate, hodges_lehmann, session_value
 from harness.verdict import Device, WorkloadResult
 

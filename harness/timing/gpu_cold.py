@@ -7,8 +7,9 @@ goes an untimed request to flush. The round trip, which every call pays, is take
 
 from __future__ import annotations
 
-from harness.timing.paired import PairedSession, Plan
+from harness.timing.paired import PairedSession
 from harness.timing.session import Session, Timing
+from harness.timing.session_record import Plan
 
 
 class ColdSession(PairedSession):

@@ -21,8 +21,9 @@ from statistics import median
 
 from harness.timing.bench import Workload
 from harness.timing.inputs import Given
-from harness.timing.paired import PairedSession, Plan
+from harness.timing.paired import PairedSession
 from harness.timing.session import ArmFailed, Session, Timing
+from harness.timing.session_record import Plan
 
 LEAST_UNROLLED = 64
 MOST_UNROLLED = 512

@@ -19,14 +19,15 @@ import random
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from statistics import median
 
 from harness.timing.bench import Bench, Workload
+from harness.timing.cpu_outside import CpuOutside
 from harness.timing.inputs import Given, derive_seed, make_given
 from harness.timing.measurement import MeasureJob, Sample
 from harness.timing.oracle import INPUTS_CHANGED, OutputWrong, check_output, inputs_changed
 from harness.timing.session import Role, Session, Timing
+from harness.timing.session_record import BaseFailed, Plan, SessionRecord
 
 _PILOT_CALLS = 8
 _TRIES = 8
@@ -34,47 +35,6 @@ _SHORT_CALL_MS = 1.0
 _SLOW_CALL_MS = 5.0
 _LEAST_CORES = 4
 _BYTES_AT_ONCE = 64 << 20
-
-
-@dataclass(frozen=True)
-class Plan:
-    """How one workload is sampled, fixed in the first session for the whole measurement.
-
-    Attributes:
-        calls: calls in a sample.
-        pairs: pairs of samples in a session.
-        warmup_calls: calls before the first.
-        seconds: the limit on one request of `2 * calls` calls.
-    """
-
-    calls: int
-    pairs: int
-    warmup_calls: int
-    seconds: float
-
-
-@dataclass
-class SessionRecord:
-    """What one session found: samples, and for the cross-checks (see `audit`) microseconds a call by workload.
-
-    `candidate_slope_us` is the time of the second half of a sample of 2K calls. `base_idle_us` and
-    `candidate_idle_us` are the CPU time an arm used outside its samples: to take inputs and to hand outputs back,
-    which costs both the same, and for whatever a candidate puts off. `base_commit_us` and `candidate_commit_us` are
-    what binding a sample's outputs took an arm: CPU time, and on a GPU, where waiting takes none, wall time.
-    """
-
-    samples: list[Sample] = field(default_factory=list)
-    candidate_slope_us: dict[str, float] = field(default_factory=dict)
-    base_idle_us: dict[str, float] = field(default_factory=dict)
-    candidate_idle_us: dict[str, float] = field(default_factory=dict)
-    base_commit_us: dict[str, list[float]] = field(default_factory=dict)
-    candidate_commit_us: dict[str, list[float]] = field(default_factory=dict)
-    round_trip_us: float = 0.0
-    repeated_inputs: set[str] = field(default_factory=set)
-
-
-class BaseFailed(Exception):
-    """The base's output is wrong by the bench's own oracle: no candidate could be judged."""
 
 
 class PairedSession:
@@ -160,7 +120,7 @@ class PairedSession:
         double = self._random.randrange(plan.pairs)
         inspected = {double, self._random.randrange(plan.pairs)}
         arms: dict[Role, Session] = {"base": self._base, "candidate": self._candidate}
-        outside = {role: _CpuOutside(arm) for role, arm in arms.items()}
+        outside = {role: CpuOutside(arm) for role, arm in arms.items()}
         taken: list[Sample] = []
         for index, candidate_first in enumerate(first):
             times = 2 if index == double else 1
@@ -321,26 +281,6 @@ class PairedSession:
         check_output(self._bench, workload, given[index], fetched)
 
 
-class _CpuOutside:
-    """Adds up the CPU time an arm's process uses outside its samples, read from outside it."""
-
-    def __init__(self, arm: Session) -> None:
-        self._arm = arm
-        self._start = arm.cpu_ns()
-        self._inside = 0
-
-    @contextmanager
-    def inside(self) -> Iterator[None]:
-        """A sample is being taken."""
-        before = self._arm.cpu_ns()
-        yield
-        self._inside += self._arm.cpu_ns() - before
-
-    def used_ns(self) -> int:
-        """CPU time used up to now, less that of the samples."""
-        return self._arm.cpu_ns() - self._start - self._inside
-
-
 def _net_ns(spent_ns: int, round_trip_ns: float) -> float:
     return max(spent_ns - round_trip_ns, spent_ns / 2)
 
@@ -350,8 +290,3 @@ def _slope(samples: list[Sample], double: int) -> float:
     once = median(each.candidate_us * each.calls for index, each in enumerate(samples) if index != double)
     twice = samples[double]
     return (twice.candidate_us * twice.calls - once) / (twice.calls / 2)
-
-
-def in_random_order(workloads: list[Workload], rng: random.Random) -> list[Workload]:
-    """The workloads in an order of their own for every session: none always follows the same other."""
-    return rng.sample(workloads, len(workloads))

@@ -35,9 +35,9 @@ from harness.timing.measurement import (
     WrongOutput,
 )
 from harness.timing.oracle import OutputWrong
-from harness.timing.paired import BaseFailed
 from harness.timing.profile import Profile
 from harness.timing.session import ArmFailed
+from harness.timing.session_record import BaseFailed
 
 _MODES = ("latency", "throughput", "device", "command")
 

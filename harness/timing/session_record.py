@@ -1,0 +1,55 @@
+"""How a session of a measurement is planned, and what one found."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, field
+
+from harness.timing.bench import Workload
+from harness.timing.measurement import Sample
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How one workload is sampled, fixed in the first session for the whole measurement.
+
+    Attributes:
+        calls: calls in a sample.
+        pairs: pairs of samples in a session.
+        warmup_calls: calls before the first.
+        seconds: the limit on one request of `2 * calls` calls.
+    """
+
+    calls: int
+    pairs: int
+    warmup_calls: int
+    seconds: float
+
+
+@dataclass
+class SessionRecord:
+    """What one session found: samples, and for the cross-checks (see `audit`) microseconds a call by workload.
+
+    `candidate_slope_us` is the time of the second half of a sample of 2K calls. `base_idle_us` and
+    `candidate_idle_us` are the CPU time an arm used outside its samples: to take inputs and to hand outputs back,
+    which costs both the same, and for whatever a candidate puts off. `base_commit_us` and `candidate_commit_us` are
+    what binding a sample's outputs took an arm: CPU time, and on a GPU, where waiting takes none, wall time.
+    """
+
+    samples: list[Sample] = field(default_factory=list)
+    candidate_slope_us: dict[str, float] = field(default_factory=dict)
+    base_idle_us: dict[str, float] = field(default_factory=dict)
+    candidate_idle_us: dict[str, float] = field(default_factory=dict)
+    base_commit_us: dict[str, list[float]] = field(default_factory=dict)
+    candidate_commit_us: dict[str, list[float]] = field(default_factory=dict)
+    round_trip_us: float = 0.0
+    repeated_inputs: set[str] = field(default_factory=set)
+
+
+class BaseFailed(Exception):
+    """The base's output is wrong by the bench's own oracle: no candidate could be judged."""
+
+
+def in_random_order(workloads: list[Workload], rng: random.Random) -> list[Workload]:
+    """The workloads in an order of their own for every session: none always follows the same other."""
+    return rng.sample(workloads, len(workloads))
