@@ -20,6 +20,7 @@ from harness.errors import Status
 from harness.events import Phase
 from harness.selection import adjusted_interval, winner
 from harness.timing.bench import Bench
+from harness.timing.command import listing_bench
 from harness.timing.experiment import Experiment, Servers
 from harness.timing.measurement import MeasureJob, Measurement, Protocol, Sample, Workload
 from harness.timing.session_record import SessionRecord
@@ -112,17 +113,7 @@ def _job(protocol: Protocol) -> MeasureJob:
     )
 
 
-_BENCH = Bench(
-    file=Path("simulated"),
-    workloads=lambda _: WORKLOADS,
-    make_inputs=lambda workload, seed: None,
-    check=lambda workload, inputs, outputs: None,
-    random_workload=None,
-    repeatable=None,
-    call_source="",
-    load_source=None,
-    preload=(),
-)
+_BENCH = listing_bench("simulated", WORKLOADS)
 
 
 @dataclass

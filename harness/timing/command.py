@@ -144,9 +144,14 @@ def command_bench(job: MeasureJob) -> Bench:
         Workload(name=each.name, held_out=each.held_out, params={"command": " ".join(each.arguments[-1:])})
         for each in spec.commands
     ]
+    return listing_bench("metric.command", listed)
+
+
+def listing_bench(file: str, workloads: list[Workload]) -> Bench:
+    """A bench that lists workloads and can do nothing else."""
     return Bench(
-        file=Path("metric.command"),
-        workloads=lambda device: listed,
+        file=Path(file),
+        workloads=lambda device: workloads,
         make_inputs=lambda workload, seed: None,
         check=lambda workload, inputs, outputs: None,
         random_workload=None,
