@@ -73,16 +73,20 @@ def at_k(wins: int, counted: Sequence[float]) -> list[AtK]:
         counted: what each attempt counts as, failures as 1.0; the base can always be kept, so less counts as 1.0.
     """
     total = len(counted)
-    # Its sums run over what is above 0 only, and in C: boards hold a hundred thousand.
-    gains = sorted(math.log(value) for value in counted if value > 1.0)
-    logs = [0.0] * (total - len(gains)) + gains
+    # Only what is above 0, from the top, and summed in C: boards hold a hundred thousand.
+    falling = sorted((math.log(value) for value in counted if value > 1.0), reverse=True)
     found = []
     for k in _KS:
         if k > max(1, total // 2) or not total:
             break
-        estimate = _log_best(logs, k)
+        estimate = _log_best(falling, total, k)
         found.append(
-            AtK(k=k, passed=pass_at_k(wins, total, k), best_estimate=math.exp(estimate), best=_best_interval(logs, k))
+            AtK(
+                k=k,
+                passed=pass_at_k(wins, total, k),
+                best_estimate=math.exp(estimate),
+                best=_best_interval(falling, total, k, estimate),
+            )
         )
     return found
 
@@ -95,10 +99,9 @@ def pass_at_k(wins: int, total: int, k: int) -> Rate:
     return Rate(estimate=1 - missed, low=min(low, 1 - missed), high=max(high, 1 - missed))
 
 
-def _log_best(ascending: Sequence[float], k: int) -> float:
-    """The mean of the largest of k values, over all choices of k of them. No value is below 0."""
-    zeros = bisect_right(ascending, 0.0)
-    products: Iterator[float] = map(mul, _weights(len(ascending), k, len(ascending) - zeros), reversed(ascending))
+def _log_best(falling: Sequence[float], total: int, k: int) -> float:
+    """The mean of the largest of k values, over all choices of k from `total`, of which all but `falling` are 0."""
+    products: Iterator[float] = map(mul, _weights(total, k, len(falling)), falling)
     return sum(products)
 
 
@@ -113,16 +116,13 @@ def _weights(total: int, k: int, most: int) -> Iterator[float]:
     return accumulate(chain((k / total,), ratios), mul) if most > 0 else iter(())
 
 
-def _best_interval(ascending: Sequence[float], k: int) -> Interval | None:
-    total = len(ascending)
+def _best_interval(falling: Sequence[float], total: int, k: int, centre: float) -> Interval | None:
     if total < 2 or k > total - 1:
         return None
-    centre = _log_best(ascending, k)
-    left_out, equal = _leaving_one_out(ascending, k)
+    left_out, equal = _leaving_one_out(falling, total, k)
     mean = (math.fsum(left_out) + equal * left_out[-1]) / total
     away = list(map(sub, left_out, repeat(mean)))
-    squares = math.fsum(map(mul, away, away)) + equal * away[-1] ** 2
-    error = math.sqrt((total - 1) / total * squares)
+    error = math.sqrt((total - 1) / total * (sum(map(mul, away, away)) + equal * away[-1] ** 2))
     if error < 1e-12:
         return None
     half = t_quantile(total - 1) * error
@@ -130,8 +130,8 @@ def _best_interval(ascending: Sequence[float], k: int) -> Interval | None:
     return Interval(estimate=math.exp(centre), low=low, high=high)
 
 
-def _leaving_one_out(ascending: Sequence[float], k: int) -> tuple[list[float], int]:
-    """`_log_best` without each value in turn, from the largest down, in time that grows with their number.
+def _leaving_one_out(falling: Sequence[float], total: int, k: int) -> tuple[list[float], int]:
+    """`_log_best` without each value in turn, in time that grows with their number and not with its square.
 
     Without one of the zeros the rest comes to the same as without any other, so that only the first of them is
     in the list.
@@ -139,10 +139,8 @@ def _leaving_one_out(ascending: Sequence[float], k: int) -> tuple[list[float], i
     Returns:
         The values, and how often the last of them is meant beside the one time it stands there.
     """
-    total = len(ascending) - 1  # values that are left
-    zeros = bisect_right(ascending, 0.0)
-    falling = list(reversed(ascending[zeros:]))
-    weights = list(_weights(total, k, min(total, len(falling))))
+    zeros = total - len(falling)
+    weights = list(_weights(total - 1, k, min(total - 1, len(falling))))
     # Without the j-th value from the top, those above it keep their place and those below move up by one.
     above = list(accumulate(map(mul, weights, falling), initial=0.0))
     moved = list(map(mul, weights, falling[1:]))

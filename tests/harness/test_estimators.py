@@ -30,9 +30,10 @@ def test_best_at_k_is_the_geometric_mean_over_choices() -> None:
     assert [found.k for found in at_k(5, counted)] == [1, 2, 4]  # up to half of eight
 
 
-def test_the_jackknife_against_leaving_each_out_in_turn() -> None:
+@pytest.mark.parametrize("failures", [0, 1, 5])
+def test_the_jackknife_against_leaving_each_out_in_turn(failures: int) -> None:
     rng = random.Random(4)
-    counted = [math.exp(abs(rng.gauss(0, 1))) for _ in range(9)]
+    counted = [math.exp(abs(rng.gauss(0, 1))) for _ in range(9 - failures)] + [1.0] * failures
 
     def best(values: list[float]) -> float:
         return fmean(max(math.log(each) for each in choice) for choice in combinations(values, 4))
