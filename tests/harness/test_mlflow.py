@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import socket
 import subprocess
@@ -23,8 +24,11 @@ from harness.exports.tracker import without_password
 from harness.journal import Journal, fold, read_events
 from harness.store import RunFolder
 
-pytestmark = pytest.mark.slow
-pytest.importorskip("mlflow")
+# Not imported to find out: that takes seconds, in every process that only collects tests.
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(importlib.util.find_spec("mlflow") is None, reason="mlflow-skinny is not installed"),
+]
 
 
 @pytest.fixture
