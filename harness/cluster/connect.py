@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import InfrastructureError, UsageError
+from harness.text import shortened
 
 LOCAL = "local"
 _LISTENER_SECONDS = 10.0
@@ -66,7 +67,7 @@ def connected(address: str) -> Iterator[None]:
             ray.init(address=address, **settings)
     except (ConnectionError, TimeoutError, ValueError, RuntimeError, OSError) as error:
         raise InfrastructureError(
-            f"There is no Ray cluster at {address}: {_first_line(error)}",
+            f"There is no Ray cluster at {address}: {_in_short(error)}",
             remedy="Start one (`ray start --head`), name another with --ray-address, or let a run have its own: "
             "--ray-address local.",
         ) from error
@@ -125,6 +126,5 @@ def _own_signals() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _first_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__
+def _in_short(error: Exception) -> str:
+    return shortened(str(error).strip() or type(error).__name__, 300)

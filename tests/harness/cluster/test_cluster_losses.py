@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from nodes import Nodes, cli, wait_until
+from strategy_runs import script_agent
 from test_cluster_run import assert_one_verdict_each
 from tiny_task import TinyTask
 
@@ -72,6 +73,29 @@ def test_what_a_lost_node_was_working_on_is_done_elsewhere(bare_nodes: Nodes, ti
         assert places == ["left", "right"]
     # The node's own processes saw that nobody listens, and cleaned up.
     wait_until(lambda: not bare_nodes.stations and not bare_nodes.checkouts, "the lost node's last breath")
+
+
+@pytest.mark.slow
+def test_where_the_agent_was_done_only_the_judging_is_done_elsewhere(
+    bare_nodes: Nodes, tiny: TinyTask, tmp_path: Path
+) -> None:
+    bare_nodes.add("left", num_cpus=1)
+    bare_nodes.add("right", num_cpus=1)
+    run = Background(bare_nodes, tiny, tmp_path, agent=script_agent(tmp_path), attempts=2, jobs=2)
+
+    def judged_on_the_left() -> list[str]:
+        return [name for name in run.started_on("left") if run.in_phase(name) in ("build", "tests", "timing")]
+
+    wait_until(judged_on_the_left, "a judge on the left", 90)
+    [name] = judged_on_the_left()
+    bare_nodes.kill("left")
+    outcome = run.finish()
+    assert [each.status for each in outcome.verdicts] == ["faster", "faster"]
+    assert_one_verdict_each(outcome.run_folder)
+    begun = [each for each in run.events if isinstance(each, PhaseStarted) and each.attempt == name]
+    assert [each.phase for each in begun].count("agent") == 1
+    assert [each.phase for each in begun].count("build") == 2
+    assert [each.device.node for each in outcome.verdicts if each.device and each.attempt == name] == ["right"]
 
 
 @pytest.mark.slow

@@ -8,6 +8,7 @@ import shutil
 import threading
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -19,6 +20,8 @@ from tiny_task import TinyTask
 
 from harness.errors import AdmissionError, InfrastructureError, UsageError
 from harness.events import Admitted, NodeJoined, NodeLeft
+from harness.options import RunOptions
+from harness.run import run_task
 
 KEY = "sk-sentinel-5f1c9b2ad0e74f"
 REPOSITORY = Path(__file__).resolve().parents[3]
@@ -123,17 +126,23 @@ def everything_said() -> dict[str, bytes]:
     return found
 
 
-def test_a_cluster_that_is_not_there_is_said_so(tiny: TinyTask, tmp_path: Path, nodes: Nodes) -> None:
-    with pytest.raises(InfrastructureError, match=r"no Ray cluster at 127.0.0.1:9"):
-        nodes.run(tiny, tmp_path, ray_address="127.0.0.1:9")
-    with pytest.raises(UsageError, match="not an address"):
-        nodes.run(tiny, tmp_path, ray_address="somewhere")
+def on_a_cluster(tiny: TinyTask, tmp_path: Path, **options: Any) -> None:  # noqa: ANN401 - any option
+    given = {"agent": "nop", "executor": "ray"} | options
+    folders = {"out": tmp_path / "runs", "worktrees": tmp_path / "worktrees"}
+    run_task(RunOptions(task=str(tiny.file), **folders, **given), lambda _: None)
+
+
+def test_a_cluster_that_is_not_there_is_said_so(tiny: TinyTask, tmp_path: Path) -> None:
+    with pytest.raises(InfrastructureError, match=r"no Ray cluster at 127.0.0.1:9: .*refused.*\s.*--ray-address local"):
+        on_a_cluster(tiny, tmp_path, ray_address="127.0.0.1:9")
+    with pytest.raises(UsageError, match="--ray-address somewhere: not an address"):
+        on_a_cluster(tiny, tmp_path, ray_address="somewhere")
 
 
 @pytest.mark.parametrize(("option", "value"), [("keep_worktrees", True), ("agent", "manual")])
 def test_what_a_cluster_cannot_do_is_refused_before_anything_is_made(
-    tiny: TinyTask, tmp_path: Path, option: str, value: object, nodes: Nodes
+    tiny: TinyTask, tmp_path: Path, option: str, value: object
 ) -> None:
     with pytest.raises(UsageError, match="--executor ray"):
-        nodes.run(tiny, tmp_path, **{option: value})
+        on_a_cluster(tiny, tmp_path, **{option: value})
     assert not (tmp_path / "runs").exists()

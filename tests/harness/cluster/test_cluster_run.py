@@ -46,7 +46,7 @@ def test_attempts_spread_over_the_nodes_and_come_home(nodes: Nodes, tiny: TinyTa
 @pytest.mark.slow
 def test_an_attempt_goes_on_from_a_patch_that_lies_at_home(nodes: Nodes, tiny: TinyTask, tmp_path: Path) -> None:
     agent = script_agent(tmp_path)
-    outcome, _ = nodes.run(tiny, tmp_path, agent=agent, attempts=2, strategy="refine", jobs=1)
+    outcome, _ = nodes.run(tiny, tmp_path, agent=agent, attempts=2, strategy="refine:first=1", jobs=1)
     first, second = outcome.verdicts
     assert (first.status, second.status) == ("faster", "faster"), (first.message, second.message)
     brief = read_brief(outcome.run_folder.attempt("002"))
