@@ -129,7 +129,7 @@ def _made(setup: Setup, name: str, brief: Brief | None) -> Verdict:
         if not setup.keep_worktrees:
             worktree.remove(setup.repository, tree)
             worktree.remove_folder(scratch)
-    return to_verdict(setup, folder.name, judgement, outcome)
+    return to_verdict(setup, folder.name, judgement, outcome, brief)
 
 
 def verify_patch(setup: Setup, name: str, patch_file: Path) -> Verdict:
@@ -193,7 +193,9 @@ def render_prompt(setup: Setup, brief: Brief | None = None) -> str:
     )
 
 
-def to_verdict(setup: Setup, name: str, judgement: Judgement, outcome: AgentOutcome | None) -> Verdict:
+def to_verdict(
+    setup: Setup, name: str, judgement: Judgement, outcome: AgentOutcome | None, brief: Brief | None = None
+) -> Verdict:
     """The record of an attempt."""
     cost = Cost()
     if outcome is not None:
@@ -233,6 +235,7 @@ def to_verdict(setup: Setup, name: str, judgement: Judgement, outcome: AgentOutc
         harness_version=__version__,
         finished_at=now(),
         origin=setup.agent.origin if isinstance(setup.agent, ReplayAgent) else None,
+        strategy=None if brief is None else brief.strategy,
     )
 
 

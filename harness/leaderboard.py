@@ -16,6 +16,8 @@ The method, in full:
 - Placebos (patches that change nothing, judged blind among the others) are never ranked. The share of them that
   came out faster is the rate of false wins, with Wilson's interval; it is printed beneath each board.
 - A session brought in from elsewhere (`harness import`) was never judged and is on no board.
+- An agent's attempts under a strategy in which they go on from each other are a row of their own: they are not
+  independent, and their rate, mean, intervals and pass@k describe that search, not the agent.
 - The task's reference patch is a row of its own beneath the ranked ones, without a rank.
 """
 

@@ -11,6 +11,7 @@ class Result(NamedTuple):
     """One attempt as it counts.
 
     Attributes:
+        agent: the entrant, see `Verdict.entrant`.
         run: None, as `attempt`, for a verdict without a folder.
         status: a `Status`.
         speedup: base time by patched time, as it enters a mean; None where nothing was timed.
@@ -44,7 +45,7 @@ class Result(NamedTuple):
             verdict.run,
             verdict.attempt,
             verdict.task,
-            verdict.agent,
+            verdict.entrant,
             verdict.model,
             verdict.status,
             None if verdict.speedup is None else verdict.speedup.estimate,

@@ -12,6 +12,8 @@ Severity = Literal["review", "reject"]
 # Agents that are there to check the harness or to compare with, and compete with nobody.
 PLACEBO = "placebo"
 REFERENCE = "reference"
+# The strategy whose attempts know nothing of each other.
+INDEPENDENT = "best-of-n"
 # The cause of a verdict that stands for no judgement: a session brought in from elsewhere (`harness import`).
 NOT_JUDGED = "not_judged"
 
@@ -155,7 +157,8 @@ class Verdict(Record):
     `incorrect`, `rejected` and `build_failed` count as 1.0x in any mean over attempts; `infra_failed` is
     not counted. `speedup` is None where nothing was timed. `origin` says where a session came from that was
     replayed or imported; None for one that happened here. `tree` is which tree of the agent's was judged: the one
-    it left, or, where a limit or a lost model ended it in the middle, the best it had measured.
+    it left, or, where a limit or a lost model ended it in the middle, the best it had measured. `strategy` is the
+    search that told the attempt where to begin; None where it had no brief.
     """
 
     run: str | None
@@ -180,6 +183,16 @@ class Verdict(Record):
     harness_version: str
     finished_at: str
     origin: str | None = None
+    strategy: str | None = None
+
+    @property
+    def entrant(self) -> str:
+        """Who competes on a board: the agent, and the search it was part of where attempts go on from each other.
+
+        Most attempts of such a search begin with a win: beside independent attempts of the same agent their rate and
+        their mean would say something else.
+        """
+        return self.agent if self.strategy in (None, INDEPENDENT) else f"{self.agent} ({self.strategy})"
 
     @property
     def was_judged(self) -> bool:

@@ -103,7 +103,7 @@ def _row(key: str, run: str, verdict: Verdict) -> dict[str, Any]:
         "attempt": _text(verdict.attempt or ""),
         "run": _text(run),
         "task": _text(verdict.task),
-        "agent": _text(verdict.agent),
+        "agent": _text(verdict.entrant),
         "model": _text(verdict.model),
         "status": verdict.status,
         "cause": _text(verdict.cause),

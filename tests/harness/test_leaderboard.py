@@ -128,3 +128,10 @@ def test_a_hundred_thousand_verdicts_are_all_counted() -> None:
     verdicts = [verdict("faster", 2.0), verdict("incorrect"), verdict("faster", 3.0)] * 33_334
     (board,) = leaderboard(verdicts)
     assert sum(row.attempts for row in board.rows) == 100_002
+
+
+def test_attempts_that_go_on_from_each_other_are_a_row_of_their_own() -> None:
+    told = [verdict("faster", 3.0, attempt=f"00{n}", strategy="refine") for n in (1, 2)]
+    alone = [verdict("same", 1.0, attempt="003", strategy="best-of-n"), verdict("same", 1.0, attempt="004")]
+    [board] = leaderboard([*told, *alone])
+    assert {(row.agent, row.attempts) for row in board.rows} == {("replay (refine)", 2), ("replay", 2)}
