@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ from agent.model import RecordedHeader, RecordedModel, RecordedTurn, ReplayDiver
 from agent.recording import recorded_turns
 from agent.trajectory import TrajectoryError, TrajectoryEvent, read_back, read_trajectory
 from harness.agents import Agent
+from harness.brief import read_brief
 from harness.errors import UsageError
 from harness.events import Emit, RunStarted
 from harness.git import Repository
@@ -18,6 +20,7 @@ from harness.journal import fold, read_events, strict_json
 from harness.replay_agent import ReplayAgent
 from harness.run import RunOptions, RunOutcome, run_agent_once
 from harness.session_differences import Difference, differences
+from harness.start import begin_with
 from harness.store import AttemptFolder, write_atomic
 from harness.text import safe
 from harness.verdict import Verdict
@@ -190,4 +193,6 @@ def _agent(recorded: Recorded, base: Repository, *, forced: bool) -> Agent:
             RecordedModel(header, recorded.turns, recorded.name).check_base(base.tree)
         except ReplayDiverged as error:
             raise UsageError(str(error), remedy="Or play it all the same with --force.") from error
-    return ReplayAgent.of(header, recorded.turns, recorded.name, recorded.origin, forced=forced)
+    # A session under a strategy may have begun with another attempt's patch: it is played where it was had.
+    start = partial(begin_with, read_brief(recorded.source), recorded.source, base)
+    return ReplayAgent.of(header, recorded.turns, recorded.name, recorded.origin, forced=forced, start=start)

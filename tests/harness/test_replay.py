@@ -8,17 +8,22 @@ from pathlib import Path
 
 import pytest
 from recorded_elsewhere import ROLLOUT, lines
+from synthetic_runs import started
 from test_cli import harness
 from test_run import FAST, assert_nothing_left, record_session, start
 from tiny_task import TinyTask
 
 from agent.trajectory import ToolEnded, Trajectory, TurnTaken, read_trajectory
-from harness.errors import UsageError
+from harness.brief import Brief, write_brief
+from harness.errors import InfraFailed, UsageError
 from harness.events import Event
 from harness.import_session import import_session
-from harness.replay import Replayed, load_recorded, options_for, replay
+from harness.replay import Recorded, Replayed, _agent, load_recorded, options_for, replay
+from harness.replay_agent import ReplayAgent
 from harness.run import RunOptions
-from harness.store import AttemptFolder
+from harness.source import seal
+from harness.store import AttemptFolder, RunFolder
+from harness.task import load_task
 
 CALLS: list[tuple[str, dict[str, object]]] = [
     ("shell", {"command": "cat tiny/core.py; test -f tests/test_core.py"}),
@@ -145,3 +150,20 @@ def test_the_recorded_task_is_found_by_file_or_name(tiny: TinyTask, tmp_path: Pa
 def test_the_verb_refuses_what_is_not_there(tmp_path: Path) -> None:
     ended = harness("replay", "none/001", cwd=tmp_path)
     assert ended.returncode == 2 and "no runs in runs" in ended.stderr
+
+
+def test_a_session_that_began_with_a_patch_is_played_from_there(tiny: TinyTask, tmp_path: Path) -> None:
+    run = RunFolder(tmp_path / "runs" / "moe_align-20261120-090000")
+    run.attempt("001").create().patch.write_bytes(tiny.patch("range(20)", "range(10)"))
+    write_brief(run.attempt("002"), Brief(strategy="refine", kind="refine", parents=["001"], start_from="001"))
+    base = seal(load_task(str(tiny.file)), tmp_path / "base.git")
+    for name, expected in (("001", "range(20)"), ("002", "range(10)")):
+        tree = tmp_path / name
+        base.check_out(tree)
+        agent = _agent(Recorded(run.attempt(name), started(run.name, 2), None, [], []), base, forced=True)
+        assert isinstance(agent, ReplayAgent)
+        agent.start(tree)
+        assert expected in (tree / "tiny" / "core.py").read_text()
+    run.attempt("001").patch.unlink()
+    with pytest.raises(InfraFailed, match=r"002 is to begin with the patch of 001: no .*001/model_patch\.diff"):
+        agent.start(tmp_path / "001")
