@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
+from agent.trajectory import Ended
 from harness.agents import PatchAgent
 from harness.bars import time_text
 from harness.kept import kept_outcome
@@ -128,7 +129,6 @@ def summarise(
         patch_name: how the file for `git am` is called.
         bundle: the bundle's name, its SHA-256, and whether the hidden tests are in it (None: there are none).
     """
-    outcome = kept_outcome(attempt.folder)
     return Summary(
         run=attempt.folder.run.name,
         attempt=attempt.name,
@@ -136,7 +136,7 @@ def summarise(
         title=base.loaded.task.title,
         files=parse_diff(diff.decode("utf-8", "replace")),
         facts=[(MARKS[fact.tone], fact.text) for fact in facts(attempt)],
-        said=outcome.detail.strip() if outcome is not None and outcome.ended == "submitted" else "",
+        said=submitted_summary(attempt),
         base=base.words,
         prefix=base.home.prefix if base.home else "",
         keeps_cr=b"\r\n" in diff,
@@ -145,6 +145,15 @@ def summarise(
         bundle_sha256=bundle[1],
         hidden_tests=bundle[2],
     )
+
+
+def submitted_summary(attempt: AttemptMaterial) -> str:
+    """What the agent said when it submitted, from its outcome or the end of its session; empty where it did not."""
+    outcome = kept_outcome(attempt.folder)
+    if outcome is not None:
+        return outcome.detail.strip() if outcome.ended == "submitted" else ""
+    ends = [event for event in attempt.events[0] if isinstance(event, Ended)]
+    return ends[-1].detail.strip() if ends and ends[-1].ended == "submitted" else ""
 
 
 def commit_message(summary: Summary) -> str:

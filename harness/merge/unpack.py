@@ -78,12 +78,13 @@ def unpack(file: Path, into: Path) -> Unpacked:
         raise UsageError(f"There is no bundle {file}.", remedy="`harness export` makes one.")
     try:
         into.mkdir(mode=0o700)
-        digest = _sha256(file)
+        with file.open("rb") as opened:
+            digest = hashlib.file_digest(opened, "sha256").hexdigest()
         tar = into.with_name(f"{into.name}.tar")
         try:
             _decompress(file, tar)
-            with tar.open("rb") as opened:
-                manifest = _unpack(opened, into)
+            with tar.open("rb") as plain:
+                manifest = _unpack(plain, into)
         finally:
             tar.unlink(missing_ok=True)
         verdict = Verdict.model_validate_json((into / VERDICT).read_bytes())
@@ -95,11 +96,6 @@ def unpack(file: Path, into: Path) -> Unpacked:
             remedy="Nothing of it was run. Have it sent again, and compare its sha256 with the sender's.",
         ) from error
     return Unpacked(into, manifest, verdict, digest)
-
-
-def _sha256(file: Path) -> str:
-    with file.open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
 def _decompress(file: Path, to: Path) -> None:

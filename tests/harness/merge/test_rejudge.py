@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 import yaml
 from merged import RUN, Files, finished_run, keep_samples, with_manifest, write
-from records import device, interval, verdict
+from records import HOSTILE, device, interval, verdict
 from synthetic_runs import a_measurement
 from test_cli import ROOT, harness
 from tiny_task import TinyTask
@@ -213,3 +213,29 @@ def test_a_verdict_follows_from_its_samples_or_does_not() -> None:
     off = true.model_copy(update={"estimate": true.estimate * math.exp(1e-4)})
     assert not _follows(judged.model_copy(update={"speedup": off}), samples)
     assert not _follows(judged, []) and not _follows(Verdict.model_validate(judged.model_dump()), samples[:1])
+
+
+def test_a_strangers_words_do_nothing_to_the_terminal(tmp_path: Path) -> None:
+    from io import StringIO
+
+    from rich.console import Console
+
+    from harness.merge.rejudge import Rejudged
+    from harness.merge.rejudge_display import rendered
+    from harness.run import RunOutcome
+    from harness.store import RunFolder
+
+    one, two = _sides(2.0, 2.0)
+    hostile = {"message": HOSTILE, "run": HOSTILE, "sandbox": HOSTILE, "harness_version": HOSTILE, "status": "same"}
+    machine = device(HOSTILE).model_copy(update={"platform": HOSTILE, "versions": {HOSTILE: HOSTILE}})
+    workloads = [each.model_copy(update={"name": HOSTILE}) for each in one.verdict.workloads]
+    judged = one.verdict.model_copy(update=hostile | {"device": machine, "workloads": workloads})
+    compared = compare_measured(Measured(judged, one.samples), two, across_devices=True)
+    agreement, sentence = _agreement(compared)
+    outcome = RunOutcome(RunFolder(tmp_path), [two.verdict])
+    found = Rejudged(outcome, judged, agreement, sentence, [HOSTILE], compared, {})
+    screen = StringIO()
+    for part in rendered(found):
+        Console(file=screen, width=120).print(part)
+    assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202e\ud800-\udfff]", screen.getvalue())
+    assert "[bold red]x[/]" in screen.getvalue()
