@@ -6,6 +6,7 @@ harness's own gate keeps measurements apart. Several attempts can be at work in 
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -63,8 +64,7 @@ class Place:
             return [], _first_line(error)
         if ended is None:
             self.listen()
-        lost = None if ended is None else f"The harness's process there ended. {ended.strip()}".strip()
-        return [decode(frame) for frame in frames], lost
+        return [decode(frame) for frame in frames], None if ended is None else _why(ended.strip())
 
 
 def open_place(number: int, node: Node, *, gpu: bool) -> Place:
@@ -85,6 +85,12 @@ def open_place(number: int, node: Node, *, gpu: bool) -> Place:
     relay.open.remote()
     place.listen()
     return place
+
+
+def _why(ended: str) -> str:
+    if re.search(r"No module named '?(harness|agent)", ended):
+        return "The harness is not installed there for the Python that Ray runs: install the same version."
+    return f"The harness's process there ended. {ended}".strip()
 
 
 def _first_line(error: Exception) -> str:
