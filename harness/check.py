@@ -65,6 +65,9 @@ def check_task(name: str, worktrees: Path, seed: int | None, watch: Watch, *, sa
                 loaded = load_task(name)
                 sealed = seal(loaded, space / "judge.git")
                 record.say("the task file and what it names are there")
+            if loaded.task.draft:
+                with record.step("draft"):
+                    record.say(_to_confirm(loaded.task.draft), passed=False)
             base = admit(loaded, sealed, space / "base", space / "scratch", _seed(seed), record.admission)
             checks = _Checks(loaded, base, space, _seed(seed), watch)
             for title, run in checks.all():
@@ -111,17 +114,10 @@ class _Checks:
         """Titles and checks, from quick to slow."""
         for cheat in planted_cheats(self.files, self.loaded.task.target_files):
             yield f"cheat: {cheat.name}", partial(self._cheat, cheat)
-        if self.loaded.task.draft:
-            yield "draft", self._draft
         yield "slowed source", self._slowed_source
         yield "no-op patch", self._no_op
         yield "reference patch", self._reference
         yield "tests can fail", self._mutants
-
-    def _draft(self) -> Outcome:
-        """What `harness init` guessed: a person has to have looked at it."""
-        lines = "".join(f"\n- {each}" for each in self.loaded.task.draft)
-        return False, f"still to be confirmed, or mended; then delete its line under `draft` in the task file:{lines}"
 
     def _cheat(self, cheat: Cheat) -> Outcome:
         judgement = self._judge(f"cheat-{cheat.name.split(maxsplit=1)[0]}", self._patch_of(cheat.files))
@@ -230,6 +226,12 @@ class _Checks:
 def _summary(judgement: Judgement) -> str:
     cause = f" ({judgement.cause})" if judgement.cause else ""
     return f"{judgement.status}{cause}: {judgement.message}"
+
+
+def _to_confirm(draft: list[str]) -> str:
+    """What `harness init` guessed: a person has to have looked at it."""
+    lines = "".join(f"\n- {each}" for each in draft)
+    return f"still to be confirmed, or mended; then delete its line under `draft` in the task file:{lines}"
 
 
 def _seed(seed: int | None) -> int:
