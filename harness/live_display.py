@@ -14,6 +14,7 @@ from harness.events import (
     Admitted,
     AgentNotice,
     AgentStep,
+    AttemptBriefed,
     AttemptFinished,
     AttemptRetried,
     AttemptStarted,
@@ -120,6 +121,9 @@ class LiveDisplay:
             self._planned, self._finished = event.attempts, event.finished
             self._title = self._title or printable(event.run)
             self._console.print(safe(describe(event)))
+        elif isinstance(event, AttemptBriefed):
+            if told := describe(event):
+                self._console.print(safe(told))
         elif isinstance(event, AttemptRetried):
             self._tracks.pop(event.attempt, None)
             self._console.print(safe(describe(event)))

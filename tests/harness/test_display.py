@@ -117,6 +117,20 @@ def test_a_terminal_shows_phases_steps_and_the_interval_narrowing() -> None:
         assert "001  faster  3.91x [3.71, 4.11]" in screen.seen()
 
 
+def test_a_terminal_shows_what_an_attempt_goes_on_from_and_a_persons_hints() -> None:
+    screen = Screen()
+    with LiveDisplay(terminal(screen)) as display:
+        told = {"event": "attempt_briefed", "at": AT, "strategy": "refine"}
+        display(EventAdapter.validate_python({**told, "attempt": "001", "kind": "fresh"}))
+        display(
+            EventAdapter.validate_python(
+                {**told, "attempt": "003", "kind": "refine", "parents": ["001"], "hints": ["x", f"mind {HOSTILE}"]}
+            )
+        )
+        drawn = screen.seen()
+    assert "003: refine of 001, hints: 2, the last: mind" in drawn and "001:" not in drawn
+
+
 def test_time_passes_on_the_screen_except_while_something_is_timed() -> None:
     screen = Screen()
     with LiveDisplay(terminal(screen)) as display:
