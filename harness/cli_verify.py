@@ -46,7 +46,10 @@ def verify(
     ] = None,
     trust: Annotated[
         bool,
-        typer.Option("--trust", help="Let the bundle's bench run: it is its sender's code, and nothing confines it."),
+        typer.Option(
+            "--trust",
+            help="Let the bundle's bench and check run: they are its sender's code, and nothing confines them.",
+        ),
     ] = False,
     onto: Annotated[
         list[str] | None,

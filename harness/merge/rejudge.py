@@ -118,9 +118,10 @@ def _bundled_task(file: Path, bundle: Unpacked, into: Path, *, trusted: bool) ->
         whose = shortened(f"{bundle.manifest.run}/{bundle.manifest.attempt}, task {bundle.manifest.task}", 200)
         raise UsageError(
             f"{file} is whole: the evidence of {whose}; sha256 {bundle.sha256}.\nNothing of it was run. Its bench "
-            "would run as you, unconfined, and its hashes say that nothing was lost, not who made it.",
+            "(of a command task, its check) would run as you, unconfined, and its hashes say that nothing was lost, "
+            "not who made it.",
             remedy=f"Read what is in it (`mkdir look && tar -xzf {file} -C look`), then add --trust. Or add "
-            "--task FILE, a task file of your own: then nothing of the bundle runs but its patch, confined.",
+            "--task FILE, a task file of your own: then nothing of the bundle runs but its patch, as any patch runs.",
         )
     try:
         loaded = load_task(str(bundle.task_file))
