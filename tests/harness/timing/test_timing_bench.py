@@ -6,7 +6,8 @@ from textwrap import dedent
 import pytest
 
 from harness.errors import TaskError
-from harness.timing.bench import load_bench, self_contained_source
+from harness.timing.bench import load_bench
+from harness.timing.shipped_source import self_contained_source
 
 GOOD = """
 from harness.timing.bench import Workload
