@@ -35,13 +35,19 @@ def settle(draft: Draft, space: Path, checkout: Path, say: Say) -> tuple[str | N
     problem: str | None = None
     for _ in range(_MOST_TRIES):
         found = _outputs(_load(draft, folder, checkout), checkout, space)
-        problem = found if found is None or isinstance(found, str) else explain(found)
+        problem = found if found is None or isinstance(found, str) else _in_a_line(explain(found))
         if found is None or isinstance(found, str) or not _take_back(draft, str(found.workload)):
             break
         say(f"  {printable(str(problem))}; trying without")
     if problem is None and draft.least is not None and draft.least > 0:
         draft.notes.append(f"random_workload: sizes below {draft.least} fail on the base and are left out")
     return problem, _tests(draft, folder, space, checkout, say)
+
+
+def _in_a_line(problem: str) -> str:
+    """A traceback's last line is what happened; the rest of it is of files that are gone by the time it is read."""
+    before, traceback, after = problem.partition("Traceback (most recent call last):")
+    return before + after.strip().splitlines()[-1] if traceback and after.strip() else problem
 
 
 def _load(draft: Draft, folder: Path, checkout: Path) -> LoadedTask:
