@@ -16,7 +16,7 @@ _LEAST_LINKED = 4
 
 def plan_inputs(calls: list[RecordedCall], names: list[str]) -> Plan:
     """Work out expressions for the parameters `names` from calls, of which the largest says the sizes."""
-    ordered = sorted(calls, key=lambda call: -call.elements())
+    ordered = sorted(calls, key=lambda call: (-call.elements(), -call.seconds))
     largest = ordered[0]
     sizes = [size for name in names for size in largest.arguments[name].sizes()]
     largest_size = max(sizes, default=0)

@@ -74,6 +74,10 @@ def primes(limit, /, *, first=2):
     return [n for n in range(first, limit) if all(n % d for d in range(2, n))]
 
 
+def fib(n):
+    return n if n < 2 else fib(n - 1) + fib(n - 2)
+
+
 def apply(function, values):
     return [function(value) for value in values]
 
@@ -242,6 +246,7 @@ def test_numpy_inputs_keep_what_belongs_together_and_the_oracle_sees_every_eleme
         ("labels", "labels(['red apple', 'green pear'] * 20)", "rng.choice(['red apple', 'green pear'])"),
         ("running", "running(list(range(5, 40)))", 'return list(target.running(inputs["values"]))'),
         ("later", "later([1.5] * 9 + [2.5])", 'return asyncio.run(target.later(inputs["values"]))'),
+        ("fib", "fib(16)", "int(rng.integers(n - n // 8, n, endpoint=True))"),
         ("primes", "primes(100)", "int(rng.integers(n - n // 8, n, endpoint=True))"),
         ("apply", "apply(math.sqrt, [1.0, 4.0] * 8)", 'return target.apply(math.sqrt, inputs["values"])'),
     ],
