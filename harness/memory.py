@@ -89,7 +89,7 @@ class Memory:
         Raises:
             StorageError: it is there and cannot be read.
         """
-        return read_records(self.path, Remembered)
+        return _by_age(read_records(self.path, Remembered))
 
     def add(self, entry: Remembered) -> None:
         """Remember an attempt, unless it is remembered already.
@@ -108,6 +108,8 @@ def folder() -> Path:
 
 def bounded(entries: list[Remembered]) -> list[Remembered]:
     """What is kept: of one patch what was found last, the fastest, and of the rest the newest."""
+    # A resumed run brings what is missing of its earlier attempts, which then stands behind what is newer.
+    entries = _by_age(entries)
     last = {entry.sha256 or f"{entry.run}/{entry.attempt}": number for number, entry in enumerate(entries)}
     numbers = sorted(last.values())
     if len(numbers) <= MOST_ENTRIES:
@@ -115,6 +117,10 @@ def bounded(entries: list[Remembered]) -> list[Remembered]:
     fastest = sorted(numbers, key=lambda number: -entries[number].speed)[:FASTEST_KEPT]
     newest = [number for number in reversed(numbers) if number not in fastest][: MOST_ENTRIES - len(fastest)]
     return [entries[number] for number in sorted([*fastest, *newest])]
+
+
+def _by_age(entries: Sequence[Remembered]) -> list[Remembered]:
+    return sorted(entries, key=lambda entry: entry.at)
 
 
 def worth_telling(entries: Sequence[Remembered], *, but_of: str, most: int) -> list[Remembered]:

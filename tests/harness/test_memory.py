@@ -71,6 +71,15 @@ def test_of_one_patch_what_was_found_last_is_kept() -> None:
     assert bounded([first, again, wrong, entry(4, sha256=None)]) == [again, wrong, entry(4, sha256=None)]
 
 
+def test_an_older_attempt_that_is_brought_late_displaces_nothing_newer() -> None:
+    memory = Memory.of("align", MADE_OF)
+    newer, older = entry(1, at="2026-11-22T00:00:00Z"), entry(2, at="2026-11-21T00:00:00Z", sha256=entry(1).sha256)
+    memory.add(newer)
+    memory.add(older)
+    memory.add(entry(3, at="2026-11-20T00:00:00Z"))
+    assert memory.read() == [entry(3, at="2026-11-20T00:00:00Z"), newer]
+
+
 def test_half_of_what_is_told_are_the_fastest_and_half_the_newest() -> None:
     slow = [entry(number, status="same", speedup=interval(1.0)) for number in range(1, 9)]
     fast = [entry(20), entry(30)]
