@@ -24,6 +24,8 @@ from harness.intervals import Rate, t_quantile, wilson
 from harness.verdict import Interval, Record
 
 THRESHOLDS = (1.0, 1.1, 1.25, 1.5, 2.0, 3.0, 5.0, 10.0)
+# exp(-40) is less than a float's last digit.
+_UNFELT = 40.0
 _KS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 
 
@@ -79,13 +81,14 @@ def at_k(wins: int, counted: Sequence[float]) -> list[AtK]:
     for k in _KS:
         if k > max(1, total // 2) or not total:
             break
-        estimate = _log_best(falling, total, k)
+        felt = falling[: _felt(total, k)]
+        estimate = _log_best(felt, total, k)
         found.append(
             AtK(
                 k=k,
                 passed=pass_at_k(wins, total, k),
                 best_estimate=math.exp(estimate),
-                best=_best_interval(falling, total, k, estimate),
+                best=_best_interval(felt, total, k, estimate),
             )
         )
     return found
@@ -97,6 +100,12 @@ def pass_at_k(wins: int, total: int, k: int) -> Rate:
     rate = wilson(wins, total)
     low, high = (1 - (1 - end) ** k for end in (rate.low, rate.high))
     return Rate(estimate=1 - missed, low=min(low, 1 - missed), high=max(high, 1 - missed))
+
+
+def _felt(total: int, k: int) -> int:
+    """How many values, from the top, are the largest of k often enough to be felt beside rounding errors."""
+    # The d-th from the top weighs about (1 - d/n)^(k-1) of what the first weighs.
+    return total if k == 1 else math.ceil(total * -math.expm1(-_UNFELT / (k - 1)))
 
 
 def _log_best(falling: Sequence[float], total: int, k: int) -> float:
