@@ -61,8 +61,9 @@ def connected(address: str) -> Iterator[None]:
         found = os.environ.get("PYTHONPATH")
         os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(_ROOT), found]))
     try:
-        if address not in ("auto", LOCAL):
-            _require_listener(address)
+        meant = (os.environ.get("RAY_ADDRESS") or address) if address == "auto" else address  # as Ray does
+        if meant not in ("auto", LOCAL):
+            _require_listener(meant)
         with _own_signals():
             ray.init(address=address, **settings)
     except (ConnectionError, TimeoutError, ValueError, RuntimeError, OSError) as error:

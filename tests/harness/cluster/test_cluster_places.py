@@ -132,9 +132,14 @@ def on_a_cluster(tiny: TinyTask, tmp_path: Path, **options: Any) -> None:  # noq
     run_task(RunOptions(task=str(tiny.file), **folders, **given), lambda _: None)
 
 
-def test_a_cluster_that_is_not_there_is_said_so(tiny: TinyTask, tmp_path: Path) -> None:
+def test_a_cluster_that_is_not_there_is_said_so(
+    tiny: TinyTask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with pytest.raises(InfrastructureError, match=r"no Ray cluster at 127.0.0.1:9: .*refused.*\s.*--ray-address local"):
         on_a_cluster(tiny, tmp_path, ray_address="127.0.0.1:9")
+    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:9")  # where Ray itself looks first
+    with pytest.raises(InfrastructureError, match=r"no Ray cluster at auto: .*refused"):
+        on_a_cluster(tiny, tmp_path)
     with pytest.raises(UsageError, match="--ray-address somewhere: not an address"):
         on_a_cluster(tiny, tmp_path, ray_address="somewhere")
 
