@@ -6,9 +6,12 @@ import json
 from collections import Counter, defaultdict
 from pathlib import Path
 
+import pytest
 from nodes import Nodes
+from strategy_runs import script_agent
 from tiny_task import TinyTask
 
+from harness.brief import read_brief
 from harness.events import Admitted, AttemptFinished, AttemptStarted, NodeJoined, TimingProgress
 from harness.journal import fold, read_events
 from harness.store import RunFolder
@@ -38,6 +41,20 @@ def test_attempts_spread_over_the_nodes_and_come_home(nodes: Nodes, tiny: TinyTa
     assert not (home.path / ".arriving").exists()
     assert nodes.stations == []
     assert nodes.checkouts == []
+
+
+@pytest.mark.slow
+def test_an_attempt_goes_on_from_a_patch_that_lies_at_home(nodes: Nodes, tiny: TinyTask, tmp_path: Path) -> None:
+    agent = script_agent(tmp_path)
+    outcome, _ = nodes.run(tiny, tmp_path, agent=agent, attempts=2, strategy="refine:first=1", jobs=1)
+    first, second = outcome.verdicts
+    assert (first.status, second.status) == ("faster", "faster"), (first.message, second.message)
+    brief = read_brief(outcome.run_folder.attempt("002"))
+    assert brief is not None
+    assert brief.start_from == "001"
+    # Half of the work, then a quarter; and what was judged is the difference from the base.
+    assert "+        for _ in range(5)" in outcome.run_folder.attempt("002").patch.read_text()
+    assert "-        for _ in range(20)" in outcome.run_folder.attempt("002").patch.read_text()
 
 
 def assert_timed_one_at_a_time(events: list[object]) -> None:
