@@ -197,7 +197,7 @@ def _agreement(compared: AttemptComparison) -> tuple[Agreement, str]:
         return "reproduced", f"Reproduced, as far as the verdict goes: {both}.{tested}"
     ratio = f"here over there {interval_text(compared.ratio)}"
     if compared.conclusion == "alike":
-        return "reproduced", f"Reproduced: {both}; {ratio}, nothing beyond {compared.floor:.1%} to tell them apart by."
+        return "reproduced", f"Reproduced: {both}; {ratio}, no difference beyond {compared.floor:.1%} is shown."
     more = "more" if compared.conclusion == "second_faster" else "less"
     return "other_factor", f"Reproduced with another factor: {both}; the gain is {more} on this machine, {ratio}."
 
