@@ -82,15 +82,25 @@ def workloads(device: str) -> list[Workload]:
         _workload("prefill-16384x8-e256-b256-zipf", 16384, 8, 256, 256, routing="zipf", held_out=True),
     ]
     if device.startswith("cuda"):
+        # With "prefill-4096x2-e64-b128" these are the 13 shapes for which times of other implementations are published.
         shown += [
+            _workload("decode-1x8-e256-b128", 1, 8, 256, 128),
+            _workload("decode-1x2-e64-b128", 1, 2, 64, 128),
+            _workload("decode-16x8-e256-b128", 16, 8, 256, 128),
+            _workload("decode-64x8-e64-b64", 64, 8, 64, 64),
             _workload("decode-256x8-e256-b128", 256, 8, 256, 128),
-            _workload("prefill-8192x8-e8-b64", 8192, 8, 8, 64),
-            _workload("prefill-16384x4-e128-b128-zipf", 16384, 4, 128, 128, routing="zipf"),
+            _workload("decode-256x8-e512-b256", 256, 8, 512, 256),
+            _workload("chunk-1024x8-e64-b64", 1024, 8, 64, 64),
+            _workload("prefill-4096x1-e64-b128", 4096, 1, 64, 128),
+            _workload("prefill-4096x8-e128-b128", 4096, 8, 128, 128),
+            _workload("prefill-4096x8-e256-b256", 4096, 8, 256, 256),
+            _workload("prefill-16384x8-e256-b128", 16384, 8, 256, 128),
+            _workload("prefill-65536x8-e256-b128", 65536, 8, 256, 128),
         ]
         held_out += [
-            _workload("decode-128x4-e32-b32", 128, 4, 32, 32, held_out=True),
             _workload("chunk-2048x8-e64-b64-zipf", 2048, 8, 64, 64, routing="zipf", held_out=True),
-            _workload("prefill-12000x2-e16-b256", 12000, 2, 16, 256, held_out=True),
+            _workload("prefill-8192x8-e8-b64", 8192, 8, 8, 64, held_out=True),
+            _workload("prefill-16384x4-e128-b128-zipf", 16384, 4, 128, 128, routing="zipf", held_out=True),
         ]
     return shown + held_out
 

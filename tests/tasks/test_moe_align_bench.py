@@ -48,7 +48,7 @@ def test_workloads_span_decode_to_prefill(bench: ModuleType, device: str) -> Non
     for held_out in (False, True):
         params = [workload.params for workload in bench.workloads(device) if workload.held_out is held_out]
         assert min(one["tokens"] for one in params) == 1
-        assert max(one["tokens"] for one in params) == 16384
+        assert max(one["tokens"] for one in params) >= 16384
         assert {"uniform", "zipf", "one"} <= {one["routing"] for one in params}
         assert {"int32", "int64"} <= {one["dtype"] for one in params}
         assert any(one["mapped"] for one in params)

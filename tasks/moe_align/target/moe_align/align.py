@@ -77,7 +77,8 @@ def moe_align_block_size(
     _check_arguments(topk_ids, block_size, num_experts, expert_map)
     ids = topk_ids.contiguous().view(-1)
     if ids.is_cuda:
-        sorted_token_ids, expert_ids, num_tokens_post_pad = _align_with_triton(ids, block_size, num_experts)
+        with torch.cuda.device(ids.device):  # Triton launches on the current device, which may be another
+            sorted_token_ids, expert_ids, num_tokens_post_pad = _align_with_triton(ids, block_size, num_experts)
     else:
         sorted_token_ids, expert_ids, num_tokens_post_pad = _align_with_torch(ids, block_size, num_experts)
     if expert_map is not None:

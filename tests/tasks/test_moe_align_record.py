@@ -1,0 +1,91 @@
+"""The kernels of the record, through Triton's interpreter: what the H100's tests found, on any machine."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+TASK = Path(__file__).resolve().parents[2] / "tasks" / "moe_align"
+ROOT = TASK.parents[1]
+RECORD = TASK / "records" / "h100"
+ATTEMPTS = sorted(folder.name for folder in RECORD.iterdir() if folder.is_dir())
+
+# tokens, top_k, experts, block, routing, dtype, mapped, bad: the ways that a call may go, and their edges.
+CASES = [
+    (1, 8, 256, 16, "uniform", "int32", True, 0.0),
+    (11, 3, 5, 6, "uniform", "int64", False, 0.2),
+    (64, 8, 64, 64, "zipf", "int32", False, 0.0),
+    (171, 3, 33, 1, "uniform", "int32", True, 0.05),
+    (700, 1, 300, 48, "uniform", "int64", False, 0.0),
+    (2100, 1, 8, 16, "one", "int32", True, 0.01),
+    (20, 1, 1025, 4, "uniform", "int32", True, 0.0),
+]
+
+PROGRAM = """
+import json, sys
+import torch
+from moe_align.align import _align_with_triton
+import bench
+
+torch.set_num_threads(1)
+for number, case in enumerate(json.loads(sys.argv[1])):
+    tokens, top_k, experts, block, routing, dtype, mapped, bad = case
+    options = {"routing": routing, "dtype": dtype, "mapped": mapped, "bad": bad}
+    workload = bench._workload("case", tokens, top_k, experts, block, **options)
+    inputs = bench.make_inputs(workload, number)
+    ids = inputs["topk_ids"].reshape(-1)
+    outputs = _align_with_triton(ids, block, experts, inputs["expert_map"])
+    wrong = bench.check(workload, inputs, outputs)
+    assert wrong is None, f"{case}: {wrong}"
+    print("right:", case)
+"""
+
+
+def run_cases(patch: Path, cases: list[tuple[object, ...]], space: Path) -> subprocess.CompletedProcess[str]:
+    shutil.copytree(TASK / "target", space / "target")
+    subprocess.run(["git", "apply", str(patch)], cwd=space / "target", check=True)
+    return subprocess.run(
+        [sys.executable, "-c", PROGRAM, json.dumps(cases)],
+        env={
+            **os.environ,
+            "TRITON_INTERPRET": "1",
+            "CUDA_VISIBLE_DEVICES": "",
+            "PYTHONPATH": os.pathsep.join(map(str, (space / "target", TASK, ROOT))),
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_the_record_is_right(case: tuple[object, ...], tmp_path: Path) -> None:
+    done = run_cases(RECORD / "reference.diff", [case], tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "right:" in done.stdout
+
+
+@pytest.mark.parametrize("attempt", ATTEMPTS)
+def test_every_attempt_on_the_way_is_right(attempt: str, tmp_path: Path) -> None:
+    done = run_cases(RECORD / attempt / "model_patch.diff", [CASES[1], CASES[4]], tmp_path)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_reference_is_the_last_attempt() -> None:
+    assert (RECORD / "reference.diff").read_bytes() == (RECORD / ATTEMPTS[-1] / "model_patch.diff").read_bytes()
+
+
+def test_the_page_tells_what_the_verdicts_say() -> None:
+    page = (RECORD / "README.md").read_text()
+    for attempt in ATTEMPTS:
+        verdict = json.loads((RECORD / attempt / "verdict.json").read_text())
+        speedup = verdict["speedup"]
+        told = f"{speedup['estimate']:.2f}x [{speedup['low']:.2f}, {speedup['high']:.2f}]"
+        assert verdict["status"] == "faster"
+        assert f"[{attempt}]({attempt}) | {told} |" in page
