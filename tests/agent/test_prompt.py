@@ -26,7 +26,14 @@ VALUES: dict[str, Any] = {
     "scratch_dir": ".bench_scratch",
     "own_tools": False,
     "repository_words": [],
+    "shown": "",
 }
+
+
+def test_what_a_strategy_shows_stands_in_the_prompt() -> None:
+    assert "## Earlier attempts\n\n001 was faster." in render(
+        "task.md.j2", **VALUES | {"shown": "## Earlier attempts\n\n001 was faster.\n"}
+    )
 
 
 def test_says_what_is_asked() -> None:

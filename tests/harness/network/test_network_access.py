@@ -69,11 +69,9 @@ except urllib.error.HTTPError as error:
 """
         assert python_inside(access, tmp_path, script).output == "200\n200\n403\n"
     lines = log_lines(tmp_path / "log.jsonl")
-    assert [(line["kind"], line.get("allowed")) for line in lines] == [
-        ("model", None),
-        ("proxy", True),
-        ("proxy", False),
-    ]
+    assert lines[0]["kind"] == "model"
+    # What was allowed is written down when its connection ends, which may be after the next was refused.
+    assert sorted((line["kind"], line["allowed"]) for line in lines[1:]) == [("proxy", False), ("proxy", True)]
 
 
 def test_what_a_caller_raises_comes_out_as_it_is(tmp_path: Path) -> None:
