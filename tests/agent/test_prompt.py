@@ -27,6 +27,7 @@ VALUES: dict[str, Any] = {
     "own_tools": False,
     "repository_words": [],
     "shown": "",
+    "hints": [],
 }
 
 
@@ -34,6 +35,11 @@ def test_what_a_strategy_shows_stands_in_the_prompt() -> None:
     assert "## Earlier attempts\n\n001 was faster." in render(
         "task.md.j2", **VALUES | {"shown": "## Earlier attempts\n\n001 was faster.\n"}
     )
+
+
+def test_a_persons_hint_stands_in_the_prompt() -> None:
+    assert "## Hints from the people who run this" not in render("task.md.j2", **VALUES)
+    assert "\n- Look at the sort.\n" in render("task.md.j2", **VALUES | {"hints": ["Look at the sort."]})
 
 
 def test_says_what_is_asked() -> None:
