@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -10,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from agent.patch_apply import apply_patch
+from harness.source import seal
 from harness.task import load_task
 
 TASK = Path(__file__).resolve().parents[2] / "tasks" / "moe_align.yaml"
@@ -48,3 +51,14 @@ def test_hidden_tests_pass(checkout: Path, tmp_path: Path) -> None:
 def test_target_files_are_there(checkout: Path) -> None:
     for pattern in load_task(str(TASK)).task.target_files:
         assert list(checkout.glob(pattern)), pattern
+
+
+def test_the_recorded_session_fits_the_target(checkout: Path, tmp_path: Path) -> None:
+    loaded = load_task(str(TASK))
+    assert loaded.task.recorded is not None
+    lines = [json.loads(line) for line in loaded.resolve(loaded.task.recorded).read_text().splitlines()]
+    assert lines[0]["base_tree"] == seal(loaded, tmp_path / "sealed").tree
+    calls = [call for turn in lines[1:] for call in turn.get("tool_calls", []) if call["name"] == "apply_patch"]
+    assert calls
+    for call in calls:
+        apply_patch(json.loads(call["arguments"])["patch"], checkout)
