@@ -136,8 +136,9 @@ def board_table(board: Board) -> Table:
     )
     for heading in ("#", "agent", "faster", "geo. mean", "of correct", "best", "infra", "cost"):
         justify: Literal["left", "right"] = "left" if heading == "agent" else "right"
-        # Only names fold: a folded interval is hard to read.
-        table.add_column(heading, justify=justify, overflow="fold", no_wrap=heading != "agent", min_width=len(heading))
+        # Names fold first: a folded interval is hard to read. But a name that is gone is harder.
+        foldable = heading in ("agent", "geo. mean")
+        table.add_column(heading, justify=justify, overflow="fold", no_wrap=not foldable, min_width=len(heading))
     for row in shown_rows(board):
         found = dict(zip(HEADINGS, cells(row), strict=True))
         table.add_row(

@@ -8,10 +8,11 @@ import random
 
 import pytest
 from records import HOSTILE, device, verdict
+from rich.console import Console
 from synthetic_runs import a_verdict
 
 from harness.leaderboard import ALL_DEVICES, leaderboard
-from harness.leaderboard_forms import boards_csv, boards_markdown, boards_rendered
+from harness.leaderboard_forms import board_table, boards_csv, boards_markdown, boards_rendered
 from harness.report.board_page import boards_html
 from harness.verdict import Cost, Tokens
 
@@ -75,3 +76,11 @@ def test_the_terminal_gets_both_tables() -> None:
     Console(file=stream, width=120).print(*boards_rendered(boards()))
     text = stream.getvalue()
     assert "moe_align on Example CPU" in text and "pass@1" in text and "per success" in text
+
+
+def test_a_table_of_80_columns_keeps_the_name_beside_a_wide_interval() -> None:
+    [board] = leaderboard([verdict(agent="replay", run="r1"), verdict("incorrect", agent="replay", run="r1")])
+    console = Console(width=80, file=io.StringIO())
+    console.print(board_table(board))
+    assert isinstance(console.file, io.StringIO)
+    assert "replay" in console.file.getvalue()
