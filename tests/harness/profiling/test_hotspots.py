@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from command_line import harness
 
 from harness.profiling.hotspots import amdahl
 from harness.profiling.places import Places, dotted_module
@@ -62,18 +60,6 @@ def split(tmp_path: Path) -> Path:
         "    with multiprocessing.Pool(2) as pool:\n        pool.map(in_a_pool, [100_000] * 6)\n"
     )
     return folder
-
-
-def harness(cwd: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "harness.cli", *arguments],
-        cwd=cwd,
-        env=os.environ | {"PYTHONPATH": str(ROOT), "TERM": "dumb"},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
 
 
 def hotspots(cwd: Path, *command: str) -> dict[str, list[dict[str, object]]]:
