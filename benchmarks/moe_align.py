@@ -8,21 +8,21 @@ base and patch are timed one after the other in one process. `harness verify` gi
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import math
 import statistics
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import torch
 
-from harness.task import BUNDLED
+from benchmarks.cuda_graphs import CallGraph
+from benchmarks.patched_targets import MOE_ALIGN, load_align, load_module, name_of
+from harness.intervals import geometric_mean
 
 CALLS = 64
 REPLAYS = 60
@@ -48,8 +48,7 @@ PUBLISHED: dict[tuple[int, int, int, int], tuple[float, float, float]] = {
 
 def main() -> None:
     """Print the table, and its figures as one line of JSON."""
-    task = BUNDLED / "moe_align"
-    bench = load_module("moe_align_bench", task / "bench.py")
+    bench = load_module("moe_align_bench", MOE_ALIGN / "bench.py")
     columns: dict[str, list[float]] = {
         "published: 4 Triton kernels": [times[0] for times in PUBLISHED.values()],
         "published: vLLM 0.33, CUDA": [times[1] for times in PUBLISHED.values()],
@@ -57,40 +56,13 @@ def main() -> None:
     }
     with tempfile.TemporaryDirectory() as space:
         for number, patch in enumerate([None, *map(Path, sys.argv[1:])]):
-            root = patched(task / "target", patch, Path(space) / str(number))
-            align = load_module(f"moe_align_{number}", root / "moe_align" / "align.py").moe_align_block_size
-            columns["base" if patch is None else name_of(patch)] = [
-                time_shape(align, bench, *shape) for shape in PUBLISHED
-            ]
+            align = load_align(patch, Path(space) / str(number)).moe_align_block_size
+            columns[name_of(patch)] = [time_shape(align, bench, *shape) for shape in PUBLISHED]
     for name, times in columns.items():
         print(f"{name:30}", *(f"{us:7.2f}" for us in times), f"  geometric mean {geometric_mean(times):.2f} us")
     gpu = torch.cuda.get_device_name()
     versions = {"torch": torch.__version__, "cuda": torch.version.cuda}
     print(json.dumps({"device": gpu, **versions, "shapes": list(PUBLISHED), "microseconds": columns}))
-
-
-def name_of(patch: Path) -> str:
-    """A patch's name: its folder's, where it is a `model_patch.diff`."""
-    return patch.resolve().parent.name if patch.stem == "model_patch" else patch.stem
-
-
-def load_module(name: str, file: Path) -> ModuleType:
-    """A module from its file."""
-    spec = importlib.util.spec_from_file_location(name, file)
-    if spec is None or spec.loader is None:
-        raise ImportError(str(file))
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-def patched(target: Path, patch: Path | None, root: Path) -> Path:
-    """A copy of the target with the patch applied."""
-    subprocess.run(["cp", "-r", str(target), str(root)], check=True)
-    if patch is not None:
-        subprocess.run(["git", "apply", str(patch.resolve())], cwd=root, check=True)
-    return root
 
 
 def time_shape(
@@ -105,32 +77,13 @@ def time_shape(
     )
     inputs = [bench.make_inputs(workload, seed) for seed in range(RING)]
     ids = [each["topk_ids"].cuda() for each in inputs]
-    stream = torch.cuda.Stream()
-    with torch.cuda.stream(stream):
-        for each in ids:
-            align(each, block, experts)
-    torch.cuda.synchronize()
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph, stream=stream):
-        outputs = [align(ids[number % RING], block, experts) for number in range(CALLS)]
-    samples = []
-    for _ in range(REPLAYS):
-        start, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
-        start.record()
-        graph.replay()
-        end.record()
-        end.synchronize()
-        samples.append(start.elapsed_time(end) * 1e3 / CALLS)
+    graph = CallGraph([partial(align, ids[number % RING], block, experts) for number in range(CALLS)])
+    samples = [graph.replay_us() for _ in range(REPLAYS)]
     for number in (*range(4), *range(28, 32), *range(CALLS - 4, CALLS)):
-        wrong = bench.check(workload, inputs[number % RING], tuple(output.cpu() for output in outputs[number]))
+        wrong = bench.check(workload, inputs[number % RING], tuple(output.cpu() for output in graph.outputs[number]))
         if wrong:
             raise AssertionError(f"{workload.name}: {wrong}")
     return statistics.median(samples)
-
-
-def geometric_mean(values: list[float]) -> float:
-    """Of positive numbers."""
-    return math.exp(statistics.fmean(math.log(value) for value in values))
 
 
 if __name__ == "__main__":
