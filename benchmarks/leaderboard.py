@@ -18,10 +18,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from harness.board.publish import publish, read_board
+from harness.board.publish import publish
+from harness.board.read import read_board
 from harness.events import AttemptFinished, AttemptStarted, Event, RunFinished
 from harness.journal import encode_event
-from harness.leaderboard import leaderboard
+from harness.leaderboard import boards_of
 from harness.store import RunFolder, find_runs
 from harness.verdict import Verdict
 
@@ -83,8 +84,8 @@ def main() -> None:
         began = time.perf_counter()
         publish(find_runs(out), str(board))
         print(f"publish {asked.verdicts} verdicts to SQLite: {time.perf_counter() - began:.1f} s")
-        results = read_board(str(board))
-        print(f"ranked, once they are read: {seconds_of(asked.times, lambda: leaderboard(results))}")
+        results = list(read_board(str(board)))
+        print(f"ranked, once they are read: {seconds_of(asked.times, lambda: boards_of(results))}")
         command = [sys.executable, "-m", "harness.cli", "leaderboard"]
         for what, source, times in (
             ("--from SQLite", ["--from", str(board)], asked.times),

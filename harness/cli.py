@@ -5,6 +5,7 @@ Nothing but typer and the standard library is imported up here, so that `harness
 
 from __future__ import annotations
 
+import gc
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -295,7 +296,13 @@ def main() -> None:
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
             reconfigure(errors="replace")
-    app(prog_name="harness")
+    # What is imported by now is never garbage, and in the end all goes at once: to look for cycles in it would take as
+    # long as many a verb does.
+    gc.freeze()
+    try:
+        app(prog_name="harness")
+    finally:
+        gc.freeze()
 
 
 if __name__ == "__main__":

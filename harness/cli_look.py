@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from harness.cli_options import LOOK, BaseUrl, Json, Out
 from harness.printing import complain, print_json, print_parts
-
-if TYPE_CHECKING:
-    from harness.result import Result
-    from harness.verdict import Verdict
 
 
 class Format(StrEnum):
@@ -123,22 +118,24 @@ def leaderboard(
     """Rank agents and models over runs, one board for each task and device."""
     from harness import leaderboard_forms as forms  # noqa: PLC0415
     from harness.leaderboard import By as Rows  # noqa: PLC0415
-    from harness.leaderboard import leaderboard as rank  # noqa: PLC0415
-    from harness.store import find_run, find_runs, read_verdicts  # noqa: PLC0415
+    from harness.leaderboard import boards_of  # noqa: PLC0415
 
+    problems: list[str] = []
     if board is not None:
-        from harness.board.publish import read_board  # noqa: PLC0415
+        from harness.board.read import read_board  # noqa: PLC0415
 
-        found: Sequence[Verdict | Result] = [each for each in read_board(board) if not runs or each.run in runs]
-        problems: list[str] = []
+        results = read_board(board, task=task, runs=runs or ())
     else:
+        from harness.result import results_of  # noqa: PLC0415
+        from harness.store import find_run, find_runs, read_verdicts  # noqa: PLC0415 - a board does without
+
         folders = [find_run(out, name) for name in runs] if runs else find_runs(out)
-        found, problems = read_verdicts({folder.name: folder for folder in folders}.values())
+        verdicts, problems = read_verdicts({folder.name: folder for folder in folders}.values())
+        results = (result for result in results_of(verdicts) if task in (None, result.task))
     for problem in problems:
         complain(f"left out: {problem}")
-    wanted = [each for each in found if task in (None, each.task)]
     rows: dict[By, Rows] = {By.both: "agent and model", By.agent: "agent", By.model: "model"}
-    boards = rank(wanted, by=rows[by], mix=mix_devices)
+    boards = boards_of(results, by=rows[by], mix=mix_devices)
     if json or form is Format.json:
         print_json({"boards": forms.boards_json(boards), "left_out": problems})
     elif form is Format.markdown:

@@ -17,8 +17,8 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from itertools import accumulate, chain, repeat
-from operator import add, mul, sub, truediv
+from itertools import accumulate, chain, islice
+from operator import mul, sub, truediv
 
 from harness.intervals import Rate, t_quantile, wilson
 from harness.verdict import Interval, Record
@@ -76,19 +76,23 @@ def at_k(wins: int, counted: Sequence[float]) -> list[AtK]:
     """
     total = len(counted)
     # Only what is above 0, from the top, and summed in C: boards hold a hundred thousand.
-    falling = sorted((math.log(value) for value in counted if value > 1.0), reverse=True)
+    falling = sorted(map(math.log, [value for value in counted if value > 1.0]), reverse=True)
+    gaps = list(map(sub, falling, chain(falling[1:], (0.0,))))
+    places = list(map(float, range(total - 1, max(0, total - len(falling) - _KS[-1]), -1)))
     found = []
     for k in _KS:
         if k > max(1, total // 2) or not total:
             break
         felt = falling[: _felt(total, k)]
-        estimate = _log_best(felt, total, k)
+        weights = list(_weights(places, k, total, len(felt)))
+        estimate = sum(map(mul, weights, felt))
+        error = _jackknife_error(felt, gaps, weights, total, k, estimate)
         found.append(
             AtK(
                 k=k,
                 passed=pass_at_k(wins, total, k),
                 best_estimate=math.exp(estimate),
-                best=_best_interval(felt, total, k, estimate),
+                best=None if error is None else _best_interval(estimate, error, total),
             )
         )
     return found
@@ -108,54 +112,55 @@ def _felt(total: int, k: int) -> int:
     return total if k == 1 else math.ceil(total * -math.expm1(-_UNFELT / (k - 1)))
 
 
-def _log_best(falling: Sequence[float], total: int, k: int) -> float:
-    """The mean of the largest of k values, over all choices of k from `total`, of which all but `falling` are 0."""
-    products: Iterator[float] = map(mul, _weights(total, k, len(falling)), falling)
-    return sum(products)
-
-
-def _weights(total: int, k: int, most: int) -> Iterator[float]:
-    """How often each of the values is the largest of k, from the largest value down, for the `most` largest.
+def _weights(places: Sequence[float], k: int, total: int, most: int) -> Iterator[float]:
+    """How often each of the values is the largest of k, from the largest value down; 0 for those that are missing.
 
     The i-th smallest (from 0) is the largest of C(i, k-1) choices. Their ratio to C(n, k) is taken step by step
     from the top, because the binomials themselves outgrow any float.
+
+    Args:
+        places: the i from n-1 down.
+        k: of how many.
+        total: n.
+        most: for how many values it is wanted, beside the first.
     """
-    places = range(total - 1, total - most, -1)
-    ratios = map(truediv, range(total - k, total - k - len(places), -1), places)
-    return accumulate(chain((k / total,), ratios), mul) if most > 0 else iter(())
+    ratios = map(truediv, islice(places, k - 1, None), islice(places, most))
+    return accumulate(ratios, mul, initial=k / total)
 
 
-def _best_interval(falling: Sequence[float], total: int, k: int, centre: float) -> Interval | None:
-    if total < 2 or k > total - 1:
+def _jackknife_error(
+    falling: Sequence[float], gaps: Sequence[float], weights: Sequence[float], total: int, k: int, centre: float
+) -> float | None:
+    """The jackknife's standard error of `centre`, in time that grows with the values and not with their square.
+
+    Without the j-th value from the top, those above it keep their place and those below move up by one. So the mean
+    without the largest is away from `centre` by k / (n - k) of (centre - largest), and each next one by the gap
+    between the two, with the weight that the lower place has: n / (n - k) times `weights`, as n is less by one.
+    All values beyond `falling` are 0, and one of them left out comes to the same as another.
+
+    Args:
+        falling: the values above 0, from the largest down.
+        gaps: what each of them, and perhaps of more, is above the next.
+        weights: `_weights` of all of `falling`, and of the value after.
+        total: how many values there are, with those that are 0.
+        k: of how many the best is taken.
+        centre: the mean of the best of k.
+
+    Returns:
+        None where there is none: too few values, or all alike.
+    """
+    if k >= total or not falling:
         return None
-    left_out, equal = _leaving_one_out(falling, total, k)
-    mean = (math.fsum(left_out) + equal * left_out[-1]) / total
-    away = list(map(sub, left_out, repeat(mean)))
-    error = math.sqrt((total - 1) / total * (sum(map(mul, away, away)) + equal * away[-1] ** 2))
-    if error < 1e-12:
-        return None
+    steps = map(mul, islice(weights, 1, None), gaps)
+    first = (centre - falling[0]) * k / total
+    away = list(accumulate(islice(steps, len(falling)), initial=first))
+    alike = total - len(away)
+    squares = sum(map(mul, away, away)) + alike * away[-1] ** 2
+    error = total / (total - k) * math.sqrt((total - 1) / total * squares)
+    return error if error >= 1e-12 else None
+
+
+def _best_interval(centre: float, error: float, total: int) -> Interval:
     half = t_quantile(total - 1) * error
     low, high = math.exp(max(0.0, centre - half)), math.exp(min(centre + half, 700.0))
     return Interval(estimate=math.exp(centre), low=low, high=high)
-
-
-def _leaving_one_out(falling: Sequence[float], total: int, k: int) -> tuple[list[float], int]:
-    """`_log_best` without each value in turn, in time that grows with their number and not with its square.
-
-    Without one of the zeros the rest comes to the same as without any other, so that only the first of them is
-    in the list.
-
-    Returns:
-        The values, and how often the last of them is meant beside the one time it stands there.
-    """
-    zeros = total - len(falling)
-    weights = list(_weights(total - 1, k, min(total - 1, len(falling))))
-    # Without the j-th value from the top, those above it keep their place and those below move up by one.
-    above = list(accumulate(map(mul, weights, falling), initial=0.0))
-    moved = list(map(mul, weights, falling[1:]))
-    below = list(accumulate(reversed(moved), initial=0.0))
-    below.reverse()
-    left_out = list(map(add, above, below))[: len(falling)]
-    if zeros:
-        left_out.append(above[len(falling)])
-    return left_out, max(0, zeros - 1)

@@ -8,6 +8,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import lru_cache
+from itertools import repeat
+from operator import mul, sub
 from statistics import NormalDist, fmean
 
 from harness.verdict import Interval, Record
@@ -36,7 +38,7 @@ def wilson(successes: int, trials: int) -> Rate:
 
 def geometric_mean(ratios: Sequence[float]) -> float | None:
     """The geometric mean of positive ratios; None of none."""
-    return math.exp(fmean(map(math.log, ratios))) if ratios else None
+    return math.exp(fmean(list(map(math.log, ratios)))) if ratios else None
 
 
 def geometric_interval(ratios: Sequence[float]) -> Interval | None:
@@ -49,7 +51,8 @@ def geometric_interval(ratios: Sequence[float]) -> Interval | None:
     logs = list(map(math.log, ratios))
     centre = fmean(logs)
     # `statistics.stdev` is exact, and takes a second for what a large board holds.
-    spread = math.sqrt(math.fsum((value - centre) ** 2 for value in logs) / (len(logs) - 1))
+    away = list(map(sub, logs, repeat(centre)))
+    spread = math.sqrt(math.fsum(map(mul, away, away)) / (len(logs) - 1))
     if spread == 0:
         return None
     half = t_quantile(len(logs) - 1) * spread / math.sqrt(len(logs))

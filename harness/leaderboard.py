@@ -23,21 +23,23 @@ The method, in full:
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
+from itertools import repeat
 from typing import Literal
 
 from pydantic import Field
 
 from harness.estimators import AtK, FastP, at_k, fast_p
 from harness.intervals import Rate, geometric_interval, geometric_mean, wilson
-from harness.result import Result
-from harness.verdict import PLACEBO, REFERENCE, Interval, Record, Verdict
+from harness.result import Result, results_of
+from harness.tally import Kind, Tally, tallies
+from harness.verdict import CONTROLS, PLACEBO, REFERENCE, Interval, Record, Verdict
 
 UNKNOWN_DEVICE = "unknown device"
 ALL_DEVICES = "several devices"
 By = Literal["agent and model", "agent", "model"]
-_CORRECT = ("faster", "same", "slower")
 
 
 class Row(Record):
@@ -103,96 +105,102 @@ class Board(Record):
     false_wins: FalseWins | None = None
 
 
-def leaderboard(verdicts: Iterable[Verdict | Result], *, by: By = "agent and model", mix: bool = False) -> list[Board]:
+def leaderboard(verdicts: Iterable[Verdict], *, by: By = "agent and model", mix: bool = False) -> list[Board]:
     """Fold verdicts of any set of runs into boards, sorted by task and device.
 
     Args:
-        verdicts: of any runs, or what counts of them.
+        verdicts: of any runs.
         by: what makes a row: an agent with its model, an agent with all its models, or a model under all agents.
         mix: put all devices on one board, which says so in its name.
     """
-    results = [
-        each if isinstance(each, Result) else Result.of(each)
-        for each in verdicts
-        if isinstance(each, Result) or each.was_judged
-    ]
-    groups: dict[tuple[str, str], dict[tuple[str, str | None], list[Result]]] = defaultdict(lambda: defaultdict(list))
-    devices = _device_of_run(results)
-    for result in results:
-        device = result.device or devices.get(result.run, UNKNOWN_DEVICE)
-        board = groups[result.task, ALL_DEVICES if mix else device]
-        board[_who(result, by)].append(result)
-    return [_board(*where, rows) for where, rows in sorted(groups.items())]
+    return boards_of(results_of(verdicts), by=by, mix=mix)
 
 
-def _who(result: Result, by: By) -> tuple[str, str | None]:
-    """The row that a result belongs to. Controls are never drawn together with agents."""
-    if by == "agent and model" or result.is_control:
-        return result.agent, result.model
-    return (result.agent, None) if by == "agent" else ("any", result.model or "no model")
+def boards_of(results: Iterable[Result], *, by: By = "agent and model", mix: bool = False) -> list[Board]:
+    """`leaderboard` of what counts of the verdicts; it goes over them once."""
+    kinds = tallies(results)
+    devices = _device_of_run(kinds)
+    boards: defaultdict[tuple[str, str], _Rows] = defaultdict(lambda: defaultdict(lambda: defaultdict(Tally)))
+    for kind, tally in kinds.items():
+        device = ALL_DEVICES if mix else kind.device or devices.get(kind.run, UNKNOWN_DEVICE)
+        boards[kind.task, device][_who(kind, by)][kind.status].add(tally)
+    return [_board(*where, rows) for where, rows in sorted(boards.items())]
 
 
-def _board(task: str, device: str, groups: dict[tuple[str, str | None], list[Result]]) -> Board:
-    ranked = [_row(*who, group) for who, group in groups.items() if not group[0].is_control]
-    reference = groups.get((REFERENCE, None))
-    return Board(
-        task=task,
-        device=device,
-        rows=_ranked(ranked),
-        reference=None if reference is None else _row(REFERENCE, None, reference),
-        false_wins=_false_wins(groups.get((PLACEBO, None), [])),
-    )
+_Group = dict[str, Tally]  # by status
+_Rows = dict[tuple[str, str | None], _Group]  # by agent and model
 
 
-def _false_wins(placebos: Sequence[Result]) -> FalseWins | None:
-    judged = [result for result in placebos if result.status != "infra_failed"]
-    if not judged:
-        return None
-    faster = sum(result.status == "faster" for result in judged)
-    return FalseWins(faster=faster, placebos=len(judged), rate=wilson(faster, len(judged)))
-
-
-def _device_of_run(results: Sequence[Result]) -> dict[str | None, str]:
+def _device_of_run(kinds: Iterable[Kind]) -> dict[str | None, str]:
     """The device of runs that used a single one: an attempt that failed before timing belongs to it too."""
     seen: dict[str | None, set[str]] = defaultdict(set)
-    for result in results:
-        if result.device and result.run:
-            seen[result.run].add(result.device)
+    for kind in kinds:
+        if kind.device and kind.run:
+            seen[kind.run].add(kind.device)
     return {run: next(iter(names)) for run, names in seen.items() if len(names) == 1}
 
 
-def _row(agent: str, model: str | None, results: Sequence[Result]) -> Row:
-    correct = [result.speedup for result in results if result.status in _CORRECT and result.speedup is not None]
-    faster = [result for result in results if result.status == "faster" and result.speedup is not None]
-    counted = [result for result in results if result.status != "infra_failed"]
-    wins = [result.speedup if result.status == "faster" else None for result in counted]
+def _who(kind: Kind, by: By) -> tuple[str, str | None]:
+    """The row that a result belongs to. Controls are never drawn together with agents."""
+    if by == "agent and model" or kind.agent in CONTROLS:
+        return kind.agent, kind.model
+    return (kind.agent, None) if by == "agent" else ("any", kind.model or "no model")
+
+
+def _board(task: str, device: str, rows: _Rows) -> Board:
+    reference = rows.get((REFERENCE, None))
+    return Board(
+        task=task,
+        device=device,
+        rows=_ranked([_row(*who, group) for who, group in rows.items() if who[0] not in CONTROLS]),
+        reference=None if reference is None else _row(REFERENCE, None, reference),
+        false_wins=_false_wins(rows.get((PLACEBO, None), {})),
+    )
+
+
+def _false_wins(placebos: _Group) -> FalseWins | None:
+    judged = sum(tally.count for status, tally in placebos.items() if status != "infra_failed")
+    if not judged:
+        return None
+    faster = placebos.get("faster", Tally()).count
+    return FalseWins(faster=faster, placebos=judged, rate=wilson(faster, judged))
+
+
+def _row(agent: str, model: str | None, group: _Group) -> Row:
+    faster, same, slower, infra_failed = (
+        group.get(status, Tally()) for status in ("faster", "same", "slower", "infra_failed")
+    )
+    total = Tally()
+    for tally in group.values():
+        total.add(tally)
+    attempts = total.count - infra_failed.count
+    wins = sorted(faster.speedups)  # here, because what is made of them below sorts them, more than once
+    correct = [*wins, *same.speedups, *slower.speedups]
     # What earned no speedup of its own counts as the base, which its user keeps.
-    speedups = [result.speedup or 1.0 if result.status in _CORRECT else 1.0 for result in counted]
-    top = max((result.low for result in faster if result.low is not None), default=None)
-    best = min((result for result in faster if result.low == top), key=lambda one: one.name or "", default=None)
-    prices = [result.usd for result in results]
-    tokens = sum(result.tokens for result in results)
-    usd = None if None in prices else sum(price for price in prices if price is not None)
+    speedups = [*correct, *repeat(1.0, attempts - len(correct))]
+    interval = geometric_interval(speedups)
+    usd = None if None in total.usd else math.fsum(price for price in total.usd if price is not None)
+    tokens = sum(total.tokens)
     return Row(
         rank=0,
         agent=agent,
         model=model,
-        attempts=len(speedups),
-        faster=len(faster),
-        infra_failed=len(results) - len(speedups),
-        rate=wilson(len(faster), len(speedups)) if speedups else None,
-        geometric_mean=geometric_mean(speedups),
-        interval=geometric_interval(speedups),
+        attempts=attempts,
+        faster=len(wins),
+        infra_failed=infra_failed.count,
+        rate=wilson(len(wins), attempts) if attempts else None,
+        geometric_mean=interval.estimate if interval else geometric_mean(speedups),
+        interval=interval,
         mean_of_correct=geometric_mean(correct),
-        best=_interval(best),
-        best_attempt=None if best is None else best.name,
+        best=_interval(faster.best),
+        best_attempt=None if faster.best is None else faster.best.name,
         usd=usd,
         tokens=tokens,
-        seconds=sum(result.seconds for result in results),
-        usd_per_success=usd / len(faster) if faster and usd is not None else None,
-        tokens_per_success=tokens / len(faster) if faster else None,
-        fast_p=fast_p(wins),
-        at_k=at_k(len(faster), speedups),
+        seconds=math.fsum(total.seconds),
+        usd_per_success=usd / len(wins) if wins and usd is not None else None,
+        tokens_per_success=tokens / len(wins) if wins else None,
+        fast_p=fast_p([*wins, *repeat(None, attempts - len(wins))]),
+        at_k=at_k(len(wins), speedups),
     )
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from harness.verdict import PLACEBO, REFERENCE, Verdict
+from harness.verdict import Verdict
 
 
 class Result(NamedTuple):
@@ -59,11 +60,11 @@ class Result(NamedTuple):
         )
 
     @property
-    def is_control(self) -> bool:
-        """Whether this is a placebo or the task's reference patch: shown, and never ranked."""
-        return self.agent in (PLACEBO, REFERENCE)
-
-    @property
     def name(self) -> str | None:
         """RUN/ATTEMPT, or as much of it as there is."""
         return "/".join(filter(None, (self.run, self.attempt))) or None
+
+
+def results_of(verdicts: Iterable[Verdict]) -> Iterator[Result]:
+    """What counts of verdicts. A session that was brought in from elsewhere was never judged: it is no result."""
+    return (Result.of(verdict) for verdict in verdicts if verdict.was_judged)

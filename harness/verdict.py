@@ -12,6 +12,7 @@ Severity = Literal["review", "reject"]
 # Agents that are there to check the harness or to compare with, and compete with nobody.
 PLACEBO = "placebo"
 REFERENCE = "reference"
+CONTROLS = (PLACEBO, REFERENCE)
 # The strategy whose attempts know nothing of each other.
 INDEPENDENT = "best-of-n"
 # The cause of a verdict that stands for no judgement: a session brought in from elsewhere (`harness import`).
@@ -202,7 +203,7 @@ class Verdict(Record):
     @property
     def is_control(self) -> bool:
         """Whether this is a placebo or the task's reference patch: shown, and never ranked."""
-        return self.agent in (PLACEBO, REFERENCE)
+        return self.agent in CONTROLS
 
     @property
     def published(self) -> Interval | None:

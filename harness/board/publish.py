@@ -1,18 +1,15 @@
-"""Publishing runs to a board, and reading a board: as often as one likes, with the same result."""
+"""Publishing runs to a board: as often as one likes, with the same result."""
 
 from __future__ import annotations
 
-import gc
 import hashlib
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from harness.board.database import opened
 from harness.errors import HarnessError
 from harness.journal import fold, read_events, strict_json
-from harness.result import Result
 from harness.store import RunFolder
 from harness.verdict import Verdict
 
@@ -65,34 +62,6 @@ def publish(runs: Iterable[RunFolder], where: str) -> Published:
         after = connection.scalar(select(func.count()).select_from(VERDICTS)) or 0
     done.verdicts, done.new = len(rows), after - before
     return done
-
-
-def read_board(where: str) -> list[Result]:
-    """What counts of every verdict of a board.
-
-    Raises:
-        HarnessError: see `database.opened`.
-    """
-    from sqlalchemy import select  # noqa: PLC0415 - not everybody has it
-
-    with opened(where, create=False) as connection:
-        from harness.board.tables import VERDICTS  # noqa: PLC0415
-
-        wanted = select(*(VERDICTS.c[name] for name in Result._fields))
-        with _no_search_for_cycles():
-            return list(map(Result._make, connection.execute(wanted)))
-
-
-@contextmanager
-def _no_search_for_cycles() -> Iterator[None]:
-    """A hundred thousand new tuples, and none is in a cycle: looking for some would take a quarter of the time."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
 
 
 def _rows(run: RunFolder) -> list[dict[str, Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import socket
 import subprocess
@@ -15,13 +16,15 @@ import pytest
 from records import AT, COMMIT, HOSTILE, story, verdict, write_run
 
 from harness.board.database import MIGRATIONS, newest_version, opened
-from harness.board.publish import publish, read_board
+from harness.board.publish import publish
+from harness.board.read import read_board
 from harness.errors import HarnessError, InfrastructureError, UsageError
 from harness.events import AttemptFinished, AttemptStarted, RunFinished, RunStarted
 from harness.journal import Journal, read_events
+from harness.leaderboard import boards_of, leaderboard
 from harness.result import Result
-from harness.store import RunFolder, find_runs
-from harness.verdict import Verdict
+from harness.store import RunFolder, find_runs, read_verdicts
+from harness.verdict import Cost, Verdict
 
 pytest.importorskip("sqlalchemy")
 
@@ -118,13 +121,42 @@ def test_what_is_published_is_read_back_and_publishing_again_changes_nothing(boa
     runs = two_runs(tmp_path / "runs")
     first = publish(runs, board)
     assert (first.verdicts, first.new, first.problems) == (2, 2, [])
-    results = read_board(board)
+    results = list(read_board(board))
     assert {each.run for each in results} == {run.name for run in runs}
     assert Result.of(verdict(run="moe_align-20261121-004512")) in results
     assert verdict(run="moe_align-20261121-004512") in documents(board)
     again = publish(runs, board)
     assert (again.verdicts, again.new) == (2, 0)
-    assert read_board(board) == results
+    assert list(read_board(board)) == results
+
+
+def test_a_board_ranks_to_the_last_digit_as_its_journals_do(board: str, tmp_path: Path) -> None:
+    rng, runs = random.Random(5), []
+    for number in range(6):
+        name = f"moe_align-20261121-00451{number}"
+        judged = [
+            verdict(
+                rng.choice(["faster", "faster", "same", "slower", "incorrect", "infra_failed"]),
+                rng.choice([1.5, rng.uniform(0.8, 4)]),
+                run=name,
+                attempt=f"{attempt:03d}",
+                task=("sort", "hash")[number % 2],
+                agent=rng.choice(["a", "b"]),
+                model=rng.choice([None, "m"]),
+                cost=Cost(usd=rng.random(), seconds=rng.random()),
+            )
+            for attempt in range(1, 20)
+        ]
+        finished = RunFinished(at=AT, run=name, attempts=judged)
+        runs.append(write_run(tmp_path, judged[0], [*story(judged[0])[:1], finished]))
+    publish(runs, board)
+    publish(runs[:2], board)
+    verdicts, _ = read_verdicts(runs)
+    assert boards_of(read_board(board)) == leaderboard(verdicts)
+    of_one = [each for each in verdicts if each.task == "sort" and each.run in (runs[0].name, runs[1].name)]
+    assert boards_of(read_board(board, task="sort", runs=[run.name for run in runs[:2]])) == leaderboard(of_one)
+    assert len(boards_of(read_board(board, task="sort"))) == 1
+    assert list(read_board(board, task="nothing")) == []
 
 
 def test_a_run_that_went_on_is_brought_up_to_date(board: str, tmp_path: Path) -> None:
@@ -152,13 +184,13 @@ def test_runs_of_one_name_from_two_machines_are_two_runs(board: str, tmp_path: P
     assert mine.name == theirs.name
     assert publish([mine], board).new == 1
     assert publish([theirs], board).new == 1
-    assert len(read_board(board)) == 2
+    assert len(list(read_board(board))) == 2
 
 
 def test_whatever_a_model_writes_can_be_published(board: str, tmp_path: Path) -> None:
     odd = verdict(message=f"{HOSTILE}\0", model=f"m\0{HOSTILE}", agent="'; DROP TABLE verdicts; --")
     publish([write_run(tmp_path, odd)], board)
-    assert read_board(board)[0].agent == odd.agent
+    assert next(read_board(board)).agent == odd.agent
     assert documents(board)[0].message.startswith("[bold red]")
 
 
@@ -169,7 +201,7 @@ def test_several_that_publish_at_once_to_a_new_board_lose_nothing(board: str, tm
     started = [subprocess.Popen(line, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(4)]
     said = [process.communicate(timeout=120) for process in started]
     assert [process.returncode for process in started] == [0] * 4, said
-    assert len(read_board(board)) == 4
+    assert len(list(read_board(board))) == 4
 
 
 def test_a_damaged_run_is_left_out_and_said_so(board: str, tmp_path: Path) -> None:
@@ -253,7 +285,7 @@ def test_a_file_that_is_something_else_is_not_touched(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no SQLite database"):
         publish(two_runs(tmp_path / "runs"), str(tmp_path / "thesis.txt"))
     with pytest.raises(UsageError, match="There is no board"):
-        read_board(str(tmp_path / "nowhere.sqlite"))
+        list(read_board(str(tmp_path / "nowhere.sqlite")))
     assert not (tmp_path / "nowhere.sqlite").exists()
 
 
