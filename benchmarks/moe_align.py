@@ -23,6 +23,7 @@ import torch
 from benchmarks.cuda_graphs import CallGraph
 from benchmarks.patched_targets import MOE_ALIGN, load_align, load_module, name_of
 from harness.intervals import geometric_mean
+from harness.timing.bench import Workload
 
 CALLS = 64
 REPLAYS = 60
@@ -65,16 +66,17 @@ def main() -> None:
     print(json.dumps({"device": gpu, **versions, "shapes": list(PUBLISHED), "microseconds": columns}))
 
 
+def workload_of(bench: ModuleType, tokens: int, top_k: int, experts: int, block: int) -> Workload:
+    """The first of the bench's workloads that has the shape."""
+    shape = {"tokens": tokens, "top_k": top_k, "experts": experts, "block": block}
+    return next(each for each in bench.workloads("cuda") if shape.items() <= each.params.items())
+
+
 def time_shape(
     align: Callable[..., Any], bench: ModuleType, tokens: int, top_k: int, experts: int, block: int
 ) -> float:
     """Microseconds a call of one shape takes, its outputs looked at."""
-    workload = next(
-        each
-        for each in bench.workloads("cuda")
-        if (each.params["tokens"], each.params["top_k"], each.params["experts"], each.params["block"])
-        == (tokens, top_k, experts, block)
-    )
+    workload = workload_of(bench, tokens, top_k, experts, block)
     inputs = [bench.make_inputs(workload, seed) for seed in range(RING)]
     ids = [each["topk_ids"].cuda() for each in inputs]
     graph = CallGraph([partial(align, ids[number % RING], block, experts) for number in range(CALLS)])

@@ -37,6 +37,17 @@ def assert_layout(outputs: Layout, ids: torch.Tensor, block: int, experts: int) 
         torch.testing.assert_close(output.cpu(), expected, rtol=0, atol=0)
 
 
+def assert_mapped_layout(ids: torch.Tensor, block: int, experts: int) -> None:
+    """With every other expert elsewhere."""
+    expert_map = torch.full((experts,), -1, dtype=torch.int32)
+    expert_map[::2] = torch.arange(experts // 2, dtype=torch.int32)
+    sorted_ids, expert_ids, end = moe_align_block_size(ids, block, experts, expert_map.to(ids.device))
+    expected_ids, owners, expected_end = reference(ids, block, experts)
+    assert torch.equal(sorted_ids.cpu(), expected_ids)
+    assert torch.equal(end.cpu(), expected_end)
+    assert torch.equal(expert_ids.cpu(), torch.where(owners < 0, owners, expert_map[owners.clamp(min=0).long()]))
+
+
 def routed(tokens: int, top_k: int, experts: int, seed: int = 0) -> torch.Tensor:
     """Ids int32 [tokens, top_k] on the GPU; a token's are distinct while there are enough experts."""
     generator = torch.Generator().manual_seed(seed)
@@ -60,14 +71,7 @@ def test_the_grid_of_vllm(tokens: int, top_k: int, experts: int, block: int) -> 
 @pytest.mark.parametrize("top_k", [2, 4])
 @pytest.mark.parametrize("tokens", [16, 32, 2048])
 def test_the_grid_of_vllm_with_experts_elsewhere(tokens: int, top_k: int, experts: int) -> None:
-    ids = routed(tokens, top_k, experts)
-    expert_map = torch.full((experts,), -1, dtype=torch.int32)
-    expert_map[::2] = torch.arange(experts // 2, dtype=torch.int32)
-    sorted_ids, expert_ids, end = moe_align_block_size(ids, 64, experts, expert_map.cuda())
-    expected_ids, owners, expected_end = reference(ids, 64, experts)
-    assert torch.equal(sorted_ids.cpu(), expected_ids)
-    assert torch.equal(end.cpu(), expected_end)
-    assert torch.equal(expert_ids.cpu(), torch.where(owners < 0, owners, expert_map[owners.clamp(min=0).long()]))
+    assert_mapped_layout(routed(tokens, top_k, experts), 64, experts)
 
 
 @pytest.mark.parametrize("tokens", [7, 64, 513, 5000])
@@ -161,3 +165,13 @@ def test_ids_on_a_gpu_that_is_not_the_current_one(tokens: int) -> None:
     ids = routed(tokens, 2, 64).to("cuda:1")
     assert_layout(moe_align_block_size(ids, 32, 64), ids, 32, 64)
     assert torch.cuda.current_device() == 0
+
+
+@pytest.mark.skipif(torch.cuda.device_count() < 2, reason="needs two GPUs")
+@pytest.mark.parametrize("tokens", [50, 2000, 20_000])
+def test_two_gpus_in_turn(tokens: int) -> None:
+    for device in ("cuda:0", "cuda:1", "cuda:0", "cuda:1"):
+        ids = routed(tokens, 2, 64).to(device)
+        assert_layout(moe_align_block_size(ids, 32, 64), ids, 32, 64)
+        assert_mapped_layout(ids, 32, 64)
+        assert torch.cuda.current_device() == 0
