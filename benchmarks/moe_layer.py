@@ -49,7 +49,6 @@ def main() -> None:
         parser.error(f"the patches' names must differ from each other, from base and from {GIVEN}: {', '.join(names)}")
     if not torch.cuda.is_available():
         parser.error("needs a CUDA GPU")
-    torch.backends.cuda.matmul.allow_tf32 = False  # the reference is to be better than what is held against it
     before = describe_gpu()
     print(heading(names[1:]), flush=True)
     started, rows = time.monotonic(), []
