@@ -6,15 +6,15 @@ attempt, no object that is not part of the base.
 
 from __future__ import annotations
 
+import os
 import shutil
-import subprocess
-import sys
 import tarfile
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from harness.errors import InfrastructureError, StorageError, TaskError
 from harness.git import IDENTITY, GitError, Repository, run_git
+from harness.pip_settings import pip_settings
 from harness.task import LoadedTask
 
 # Left by Python and its tools in a source folder: never part of a base.
@@ -35,7 +35,8 @@ def seal(loaded: LoadedTask, into: Path) -> Repository:
     """Make the sealed repository of a task's source at `into` (a bare repository).
 
     Raises:
-        TaskError: the source, its commit or its sdist is not there, or holds no file.
+        TaskError: the source, its commit or its sdist is not there, or holds no file; or a file of the overlay is in
+            the source already.
         StorageError: `into` cannot be written.
     """
     source = loaded.task.source
@@ -52,6 +53,8 @@ def seal(loaded: LoadedTask, into: Path) -> Repository:
             _take_commit(loaded, source.git, source.commit, files)
         elif source.pypi is not None:
             _take_sdist(loaded, source.pypi, files)
+        if source.overlay is not None:
+            _lay_over(loaded, source.overlay, files)
         return _seal_folder(files, into)
 
 
@@ -65,6 +68,21 @@ def copy_folder(folder: Path, files: Path) -> None:
         shutil.copytree(folder, files, symlinks=True, ignore=_DROPPINGS)
     except (OSError, shutil.Error) as error:
         raise StorageError(f"{folder}: cannot be copied ({error}).") from error
+
+
+def _lay_over(loaded: LoadedTask, overlay: str, files: Path) -> None:
+    """Lay the task's own files beside the source's. They add and never replace: what is judged is the source's code."""
+    with TemporaryDirectory(prefix="overlay-", dir=files.parent) as folder:
+        added = Path(folder) / "files"
+        copy_folder(loaded.resolve(overlay), added)
+        for path in sorted(added.rglob("*")):
+            name = path.relative_to(added)
+            if not path.is_dir() and os.path.lexists(files / name):
+                raise TaskError(
+                    f"{loaded.file}: source.overlay: {overlay}/{name} is in the source already.",
+                    remedy="An overlay only adds files: give it another name.",
+                )
+        shutil.copytree(added, files, symlinks=True, dirs_exist_ok=True)
 
 
 def _take_commit(loaded: LoadedTask, url: str, commit: str, files: Path) -> None:
@@ -123,29 +141,28 @@ def _take_sdist(loaded: LoadedTask, requirement: str, files: Path) -> None:
         raise TaskError(f"{where}: {requirement!r} is not a requirement ({error}).") from error
     if [specifier.operator for specifier in wanted.specifier] != ["=="]:
         raise TaskError(f"{where}: {requirement!r} must pin one version, as in 'name==1.2.3'.")
-    finder = PackageFinder(index_urls=_pip_indexes(), no_binary=[wanted.name], respect_source_order=True)
+    settings = pip_settings()
+    missing = TaskError(
+        f"{where}: no sdist of {requirement} was found.",
+        remedy=f"Check the name and the version. Looked at what pip is configured for ({settings.places}).",
+    )
+    if not settings.index_urls and not settings.find_links:
+        raise missing  # the finder would ask PyPI instead
+    finder = PackageFinder(
+        index_urls=settings.index_urls,
+        find_links=settings.find_links,
+        trusted_hosts=settings.trusted_hosts,
+        no_binary=[wanted.name],
+        respect_source_order=True,
+    )
     try:
         best = finder.find_best_match(wanted).best
         if best is None:
-            raise TaskError(f"{where}: no sdist of {requirement} was found.", remedy="Check the name and the version.")
+            raise missing
         unpacked = finder.download_and_unpack(best.link, files.parent / "sdist", files.parent / "download")
     except (OSError, UnpackError) as error:
         raise InfrastructureError(f"{where}: {requirement} could not be downloaded: {error}") from error
     shutil.move(unpacked, files)
-
-
-def _pip_indexes() -> list[str]:
-    """The package indexes pip is configured to use; none means the finder's own default."""
-    listing = subprocess.run(
-        [sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True, check=False, timeout=60
-    ).stdout
-    indexes: list[str] = []
-    for line in listing.splitlines():
-        key, _, value = line.partition("=")
-        if key.endswith((".index-url", ".extra-index-url")):
-            urls = [url for url in value.strip("'").split() if url.startswith("http")]
-            indexes = urls + indexes if key.endswith(".index-url") else indexes + urls
-    return indexes
 
 
 def _seal_folder(files: Path, into: Path) -> Repository:

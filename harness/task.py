@@ -27,12 +27,17 @@ class _Section(BaseModel):
 
 
 class Source(_Section):
-    """Where the target's code comes from: exactly one of `path`, `git` (with `commit`) or `pypi`."""
+    """Where the target's code comes from: exactly one of `path`, `git` (with `commit`) or `pypi`; and what is added."""
 
     path: str | None = Field(None, description="A folder, relative to the task file.")
     git: str | None = Field(None, description="A git URL or a path to a repository.")
     commit: str | None = Field(None, description="The commit to start from; goes with `git`.")
     pypi: str | None = Field(None, description="A requirement pinned with ==; its sdist is the source.")
+    overlay: str | None = Field(
+        None,
+        description="A folder of the task's own files, laid beside the source's ahead of sealing, such as tests that "
+        "run without what the source's own need. It adds files and replaces none.",
+    )
 
     @model_validator(mode="after")
     def _exactly_one(self) -> Source:
@@ -300,6 +305,7 @@ def _require_files(loaded: LoadedTask, root: yaml.MappingNode) -> None:
         (("reference_patch",), task.reference_patch, False),
         (("recorded",), task.recorded, False),
         (("source", "path"), task.source.path, True),
+        (("source", "overlay"), task.source.overlay, True),
     ]
     for where, value, is_folder in named:
         if value is None:

@@ -123,5 +123,6 @@ def seal_commit(loaded: LoadedTask, home: Home, commit: str, into: Path) -> Repo
 
 
 def with_source(loaded: LoadedTask, source: Source) -> LoadedTask:
-    """The same task with its target from elsewhere."""
+    """The same task with its target from elsewhere; what the task lays beside it stays."""
+    source = source.model_copy(update={"overlay": loaded.task.source.overlay})
     return loaded.model_copy(update={"task": loaded.task.model_copy(update={"source": source})})

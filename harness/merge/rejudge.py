@@ -128,11 +128,12 @@ def _bundled_task(file: Path, bundle: Unpacked, into: Path, *, trusted: bool) ->
     except TaskError as error:
         raise UsageError(f"{file}: its task file is wrong: {error}") from error
     task = loaded.task
-    for named in (task.bench, task.tests.hidden, task.source.path, task.reference_patch, task.recorded):
+    source = task.source
+    for named in (task.bench, task.tests.hidden, source.path, source.overlay, task.reference_patch, task.recorded):
         if named is not None and not loaded.resolve(named).is_relative_to(bundle.folder):
             raise UsageError(f"{file}: its task file names {shortened(named, 100)}, which is not in the bundle.")
-    if task.source.git is not None and "://" not in task.source.git:
-        raise UsageError(f"{file}: its base is in {shortened(task.source.git, 100)}, which only its sender has.")
+    if source.git is not None and "://" not in source.git:
+        raise UsageError(f"{file}: its base is in {shortened(source.git, 100)}, which only its sender has.")
     tree = seal(loaded, into).tree
     if tree != bundle.manifest.base_tree:
         raise UsageError(

@@ -39,7 +39,12 @@ def task_files(loaded: LoadedTask, source: str | None, *, hidden_tests: bool) ->
     said: dict[str, Any] = task.model_dump(mode="json", exclude_unset=True)
     for unneeded in ("recorded", "reference_patch", "limits", "prices"):
         said.pop(unneeded, None)
+    # A base that travels has the overlay in it already.
     said["source"] = {"path": source} if source is not None else _pinned(loaded)
+    if source is None and task.source.overlay is not None:
+        overlay = loaded.resolve(task.source.overlay)
+        said["source"]["overlay"] = _place(overlay, home)
+        files |= _folder(overlay, home, "the overlay")
     if loaded.bench_file is not None:
         said["bench"] = _place(loaded.bench_file, home)
         for path in [loaded.bench_file, *_imported(loaded.bench_file)]:
@@ -47,7 +52,7 @@ def task_files(loaded: LoadedTask, source: str | None, *, hidden_tests: bool) ->
     if loaded.hidden_tests is not None:
         if hidden_tests:
             said["tests"]["hidden"] = _place(loaded.hidden_tests, home)
-            files |= _folder(loaded.hidden_tests, home)
+            files |= _folder(loaded.hidden_tests, home, "the hidden tests")
         else:
             said["tests"].pop("hidden")
     for script in trusted_scripts(task.metric, home):
@@ -71,13 +76,13 @@ def _place(path: Path, home: Path) -> str:
     return path.relative_to(home).as_posix() if path.is_relative_to(home) else f"{_OUTSIDE}/{path.name}"
 
 
-def _folder(folder: Path, home: Path) -> dict[str, bytes]:
+def _folder(folder: Path, home: Path, what: str) -> dict[str, bytes]:
     found = {}
     for path in sorted(folder.rglob("*")):
         if _LEFTOVERS & set(path.relative_to(folder).parts) or not path.is_file():
             continue
         if not path.resolve().is_relative_to(folder.resolve()):
-            raise UsageError(f"{path} is a link out of the hidden tests.", remedy="Put the file itself there.")
+            raise UsageError(f"{path} is a link out of {what}.", remedy="Put the file itself there.")
         found[f"{_place(folder, home)}/{path.relative_to(folder).as_posix()}"] = path.read_bytes()
     return found
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import subprocess
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ from tiny_task import TinyTask
 
 from harness.errors import TaskError
 from harness.git import Repository
+from harness.pip_settings import PYPI, read_settings
 from harness.source import seal
 from harness.task import load_task
 
@@ -105,6 +108,64 @@ def test_an_sdist_is_sealed_without_being_built(tiny: TinyTask, tmp_path: Path) 
     tiny.edit_task("source: {path: target}", "source: {pypi: six==1.16.0}")
     repository = sealed(tiny, tmp_path / "a.git")
     assert "def python_2_unicode_compatible" in git(repository.path, "show", "base:six.py")
+
+
+def sdist(folder: Path, name: str, version: str, text: str) -> None:
+    """A source distribution of one module, in a folder of packages."""
+    folder.mkdir(exist_ok=True)
+    content = text.encode()
+    with tarfile.open(folder / f"{name}-{version}.tar.gz", "w:gz") as tar:
+        about = tarfile.TarInfo(f"{name}-{version}/{name}.py")
+        about.size = len(content)
+        tar.addfile(about, io.BytesIO(content))
+
+
+def test_an_sdist_is_found_in_a_folder_without_a_network(
+    tiny: TinyTask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", f"{tmp_path}/nothing {tmp_path}/packages")
+    sdist(tmp_path / "packages", "six", "1.16.0", "HERE = 1\n")
+    tiny.edit_task("source: {path: target}", "source: {pypi: six==1.16.0}")
+    repository = sealed(tiny, tmp_path / "a.git")
+    assert git(repository.path, "show", "base:six.py") == "HERE = 1"
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "nothing"))
+    with pytest.raises(TaskError, match=r"(?s)no sdist of six==1\.16\.0.*told to use no index"):
+        sealed(tiny, tmp_path / "b.git")
+
+
+def test_what_pip_is_configured_for_is_where_an_sdist_is_looked_for(tmp_path: Path) -> None:
+    assert read_settings([]).index_urls == (PYPI,)
+    told = [
+        ":env:.find-links='\\n/no/such/folder\\nhttps://files.example/'",
+        "global.extra-index-url='https://b.example/simple file:///packages'",
+        "global.find-links='/'",
+        "download.index-url='https://a.example/simple'",
+        "global.index-url='https://never.example/simple'",
+        "install.index-url='https://never.example/simple'",
+        "global.trusted-host='a.example'",
+        "global.no-index='false'",
+    ]
+    found = read_settings(told)
+    assert found.index_urls == ("https://a.example/simple", "https://b.example/simple", "file:///packages")
+    assert found.find_links == ("https://files.example/",)
+    assert found.trusted_hosts == ("a.example",)
+    assert read_settings([*told, ":env:.no-index='1'"]).index_urls == ()
+
+
+def test_an_overlay_adds_files_and_replaces_none(tiny: TinyTask, tmp_path: Path) -> None:
+    plain = sealed(tiny, tmp_path / "a.git")
+    beside = tiny.folder / "beside" / "tests"
+    beside.mkdir(parents=True)
+    (beside / "test_more.py").write_text("def test_more(): pass\n")
+    tiny.edit_task("source: {path: target}", "source: {path: target, overlay: beside}")
+    repository = sealed(tiny, tmp_path / "b.git")
+    assert set(repository.files()) - set(plain.files()) == {"tests/test_more.py"}
+    assert set(plain.files()) < set(repository.files())
+    (tiny.folder / "beside" / "tiny").mkdir()
+    (tiny.folder / "beside" / "tiny" / "core.py").write_text("def total(values): return 0\n")
+    with pytest.raises(TaskError, match=r"beside/tiny/core\.py is in the source already"):
+        sealed(tiny, tmp_path / "c.git")
 
 
 @pytest.mark.parametrize("requirement", ["six", "six>=1.0", "six==", "not a requirement!"])

@@ -58,6 +58,17 @@ def test_what_lies_outside_the_tasks_folder_gets_a_place(tiny: TinyTask) -> None
     assert str(tiny.folder.parent).encode() not in files["tiny.yaml"]
 
 
+def test_an_overlay_comes_along_where_the_base_is_fetched_anew(tiny: TinyTask) -> None:
+    (tiny.folder / "beside").mkdir()
+    (tiny.folder / "beside" / "test_more.py").write_text("def test_more(): pass\n")
+    tiny.edit_task("source: {path: target}", "source: {pypi: tiny==1.0, overlay: beside}")
+    _, files = task_files(load_task(str(tiny.file)), None, hidden_tests=True)
+    assert yaml.safe_load(files["tiny.yaml"])["source"] == {"pypi": "tiny==1.0", "overlay": "beside"}
+    assert "beside/test_more.py" in files
+    # A base that travels whole has it in it.
+    assert "beside/test_more.py" not in taken(tiny)
+
+
 def test_a_link_out_of_the_hidden_tests_is_not_followed(tiny: TinyTask) -> None:
     (tiny.folder / "hidden_tests" / "data").symlink_to("/etc/hostname")
     with pytest.raises(UsageError, match="is a link out of the hidden tests"):
