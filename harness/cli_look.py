@@ -130,12 +130,12 @@ def leaderboard(
         from harness.store import find_run, find_runs, read_verdicts  # noqa: PLC0415 - a board does without
 
         folders = [find_run(out, name) for name in runs] if runs else find_runs(out)
-        verdicts, problems = read_verdicts({folder.name: folder for folder in folders}.values())
+        verdicts = read_verdicts({folder.name: folder for folder in folders}.values(), problems)
         results = (result for result in results_of(verdicts) if task in (None, result.task))
-    for problem in problems:
-        complain(f"left out: {problem}")
     rows: dict[By, Rows] = {By.both: "agent and model", By.agent: "agent", By.model: "model"}
     boards = boards_of(results, by=rows[by], mix=mix_devices)
+    for problem in problems:
+        complain(f"left out: {problem}")
     if json or form is Format.json:
         print_json({"boards": forms.boards_json(boards), "left_out": problems})
     elif form is Format.markdown:

@@ -144,7 +144,7 @@ def print_summary(
     if not verdicts:
         console.print("No attempt was judged.")
     # A damaged run elsewhere is `harness leaderboard`'s to report; this run's end is not the place.
-    judged, _ = read_verdicts(find_runs(run_folder.path.parent))
+    judged = read_verdicts(find_runs(run_folder.path.parent), problems=[])
     tasks = {verdict.task for verdict in verdicts}
     for board in leaderboard(verdict for verdict in judged if verdict.task in tasks):
         console.print(board_table(board))

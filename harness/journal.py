@@ -35,6 +35,7 @@ from harness.events import (
     TimingProgress,
 )
 from harness.file_lock import is_locked
+from harness.garbage import no_search_for_cycles
 from harness.verdict import Verdict
 
 LOCK_PATIENCE_SECONDS = 0.5
@@ -203,6 +204,11 @@ def read_events(path: Path) -> list[Event]:
         lines = path.read_bytes().split(b"\n")
     except OSError as error:
         raise _cannot("read", path, error) from error
+    with no_search_for_cycles():
+        return _parse_all(path, lines)
+
+
+def _parse_all(path: Path, lines: list[bytes]) -> list[Event]:
     events = []
     for number, line in enumerate(lines, start=1):
         if not line.strip():

@@ -32,6 +32,7 @@ from typing import Literal
 from pydantic import Field
 
 from harness.estimators import AtK, FastP, at_k, fast_p
+from harness.garbage import no_search_for_cycles
 from harness.intervals import Rate, geometric_interval, geometric_mean, wilson
 from harness.result import Result, results_of
 from harness.tally import Kind, Tally, tallies
@@ -118,7 +119,8 @@ def leaderboard(verdicts: Iterable[Verdict], *, by: By = "agent and model", mix:
 
 def boards_of(results: Iterable[Result], *, by: By = "agent and model", mix: bool = False) -> list[Board]:
     """`leaderboard` of what counts of the verdicts; it goes over them once."""
-    kinds = tallies(results)
+    with no_search_for_cycles():
+        kinds = tallies(results)
     devices = _device_of_run(kinds)
     boards: defaultdict[tuple[str, str], _Rows] = defaultdict(lambda: defaultdict(lambda: defaultdict(Tally)))
     for kind, tally in kinds.items():

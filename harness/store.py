@@ -8,7 +8,7 @@ import errno
 import os
 import re
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -319,16 +319,17 @@ def _near(wanted: str, names: list[str], fallback: str) -> str:
     return f"{fallback} shows all {len(names)}."
 
 
-def read_verdicts(runs: Iterable[RunFolder]) -> tuple[list[Verdict], list[str]]:
-    """All verdicts of these runs, and one message for each run whose journal cannot be read.
+def read_verdicts(runs: Iterable[RunFolder], problems: list[str]) -> Iterator[Verdict]:
+    """All verdicts of these runs, of which one after the other is in memory.
 
-    A damaged run must not hide the others, so it is reported beside them.
+    Args:
+        runs: as they are to be read.
+        problems: takes a message for each run whose journal cannot be read: a damaged run must not hide the others.
     """
-    verdicts: list[Verdict] = []
-    problems: list[str] = []
     for run in runs:
         try:
-            verdicts += fold(read_events(run.journal)).verdicts
+            verdicts = fold(read_events(run.journal)).verdicts
         except HarnessError as error:
             problems.append(str(error))
-    return verdicts, problems
+        else:
+            yield from verdicts

@@ -151,7 +151,7 @@ def test_a_board_ranks_to_the_last_digit_as_its_journals_do(board: str, tmp_path
         runs.append(write_run(tmp_path, judged[0], [*story(judged[0])[:1], finished]))
     publish(runs, board)
     publish(runs[:2], board)
-    verdicts, _ = read_verdicts(runs)
+    verdicts = list(read_verdicts(runs, []))
     assert boards_of(read_board(board)) == leaderboard(verdicts)
     of_one = [each for each in verdicts if each.task == "sort" and each.run in (runs[0].name, runs[1].name)]
     assert boards_of(read_board(board, task="sort", runs=[run.name for run in runs[:2]])) == leaderboard(of_one)

@@ -63,7 +63,8 @@ def test_it_is_shown_and_listed_and_on_no_board(tmp_path: Path) -> None:
     stream = io.StringIO()
     Console(file=stream, width=200).print(load_shown(imported.folder).render(diff=True))
     assert "not judged" in stream.getvalue() and "sum(prices)" in stream.getvalue()
-    verdicts, problems = read_verdicts([run])
+    problems: list[str] = []
+    verdicts = list(read_verdicts([run], problems))
     assert len(verdicts) == 1 and not problems
     assert leaderboard(verdicts) == []
     assert read_run(run).attempts[0].status == "not_judged"
