@@ -15,6 +15,7 @@ from harness.events import AdmissionStep, Emit, Step
 from harness.git import Repository
 from harness.known_effect import require_known_effect
 from harness.metric import command_spec
+from harness.noise import require_quiet
 from harness.sandbox import current_sandbox
 from harness.task import DeviceChoice, LoadedTask
 from harness.timing.client import check_outputs, describe, measure
@@ -112,6 +113,7 @@ def admit(loaded: LoadedTask, repository: Repository, root: Path, scratch: Path,
         TaskError: the bench does not import or lacks a function.
         AdmissionError: the base does not build, fails a test, gives a wrong output, cannot be timed, or does not
             come out slower where it was made slower.
+        InfrastructureError: the machine is too noisy for anything to be claimed.
     """
     report = _Reporter(emit)
     device = resolve_device(loaded.task.metric.device)
@@ -152,6 +154,7 @@ def admit(loaded: LoadedTask, repository: Repository, root: Path, scratch: Path,
         raise AdmissionError(f"The base cannot be timed against itself: {explain(measured)}")
     noise = NoiseFloor(speedup=measured.speedup, sessions=measured.sessions)
     low, high = noise.speedup.low, noise.speedup.high
+    require_quiet(noise)
     report.passed("noise", f"base against itself: {noise.speedup.estimate:.3f}x [{low:.3f}, {high:.3f}]")
 
     report.started("known_effect")

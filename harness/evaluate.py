@@ -20,6 +20,7 @@ from harness.correctness import require_all, run_tests
 from harness.errors import AttemptEnded, Incorrect, InfraFailed, InfrastructureError, Status
 from harness.events import Phase
 from harness.journal import strict_json
+from harness.noise import noise_of, require_quiet
 from harness.patch import Patch, apply, hold_against_policy, take_diff
 from harness.policy import added_findings, require_honest
 from harness.public_api import require_unbroken_api
@@ -87,6 +88,10 @@ class Judge:
     workspace: Path
     protocol: Protocol = field(default_factory=Protocol)
     floor: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Refuse a machine that is too noisy to judge on, also where the base was admitted long ago."""
+        require_quiet(self.base.noise, self.floor)
 
     def judge(self, patch_file: Path, folder: AttemptFolder, on_phase: OnPhase, on_progress: OnProgress) -> Judgement:
         """Judge the patch in `patch_file`; evidence goes to `folder`. Every end is a Judgement."""
@@ -193,8 +198,7 @@ class Judge:
     @property
     def min_effect(self) -> float:
         """The smallest effect that is claimed: the task's, or the machine's own noise where that is larger."""
-        noise = self.base.noise.speedup
-        return max(self.loaded.task.min_effect, noise.high - 1, 1 - noise.low, self.floor)
+        return max(self.loaded.task.min_effect, noise_of(self.base.noise), self.floor)
 
     def _apply_whole(self, patch_file: Path, checkout: Path) -> Patch:
         """A fresh checkout with the patch in it; what comes back is what really changed there."""

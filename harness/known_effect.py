@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from harness.errors import AdmissionError
+from harness.noise import require_telling
 from harness.timing.client import measure
 from harness.timing.measurement import MeasureJob, Measurement, Progress, Protocol, WrongOutput
 from harness.verdict import Interval
@@ -33,6 +34,7 @@ def require_known_effect(job: MeasureJob, on_progress: Callable[[Progress], None
 
     Raises:
         AdmissionError: the effect did not come back, in sign or to within `TOLERANCE` of its size.
+        InfrastructureError: the machine is so noisy that it cannot be told whether it did.
     """
     twice = job.model_copy(update={"candidate_repeats": REPEATS, "held_out": False, "protocol": PROTOCOL})
     measured = measure(twice, on_progress)
@@ -41,6 +43,7 @@ def require_known_effect(job: MeasureJob, on_progress: Callable[[Progress], None
         return "left out: a second call on the same inputs gives another result, so no call can be made twice"
     if not isinstance(measured, Measurement):
         raise AdmissionError(f"Made twice, a call of the base cannot be timed: {measured.cause}: {measured.message}")
+    require_telling(measured.speedup, EXPECTED)
     problem = what_is_missed(measured.speedup)
     if problem is not None:
         raise AdmissionError(

@@ -21,6 +21,10 @@ MASK = "<number>"
 _ALPHA = 0.05
 _LEAST_SESSIONS = 6
 _LEAST_SHARE = 0.5
+# A program may print what it likes; ratios of what is let through, and their products, stay far within a float.
+_MOST = 1e99
+_MOST_EXPONENT_DIGITS = 2
+_MOST_DECIMALS = 30
 
 
 class NotANumber(Exception):
@@ -44,7 +48,7 @@ def read_number(spec: CommandSpec, output: str) -> Printed:
     """The last number that `spec.number` finds.
 
     Raises:
-        NotANumber: there is none, or it is negative or not finite.
+        NotANumber: there is none, or it is negative, not finite, or beyond all measure.
     """
     found = list(re.finditer(spec.number or "", output))
     if not found:
@@ -58,6 +62,8 @@ def read_number(spec: CommandSpec, output: str) -> Printed:
         raise NotANumber(f"it printed {text}, which is no time and no rate")
     digits, _, exponent = text.lower().partition("e")
     decimals = len(digits.partition(".")[2])
+    if len(exponent.lstrip("+-0")) > _MOST_EXPONENT_DIGITS or decimals > _MOST_DECIMALS or value > _MOST:
+        raise NotANumber(f"it printed {text[:80]}, which is beyond all that is timed")
     step = 10.0 ** (int(exponent or 0) - decimals)
     return Printed(value=max(value, step / 2), step=step)
 

@@ -37,7 +37,8 @@ class Estimate:
 
     def as_ratio(self) -> Interval:
         """The same for the ratio whose logarithm this is."""
-        return Interval(estimate=math.exp(self.estimate), low=math.exp(self.low), high=math.exp(self.high))
+        # Student's interval of few and wild values may end beyond any float.
+        return Interval(estimate=math.exp(self.estimate), low=math.exp(self.low), high=math.exp(min(self.high, 700.0)))
 
 
 def session_value(base_us: Sequence[float], candidate_us: Sequence[float]) -> float:

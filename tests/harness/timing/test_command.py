@@ -271,9 +271,12 @@ def test_numbers_of_other_shapes() -> None:
     free = PRINTED.model_copy(update={"number": r"t=(?P<value>\S+)", "unit": "ms"})
     assert cost_us(free, read_number(free, "t=1.5e2")) == pytest.approx(150_000)
     assert read_number(free, "t=1.5e2").step == pytest.approx(10)
-    for text in ("t=fast", "t=-1", "t=nan", "nothing"):
+    for text in ("t=fast", "t=-1", "t=nan", "nothing", "t=0e400", "t=1e-400", "t=1e300", f"t=0e{'9' * 5000}"):
         with pytest.raises(NotANumber):
             read_number(free, text)
+    for text in ("t=0e-99", "t=1e-99", "t=1e99", f"t=0.{'0' * 30}"):
+        assert 0 < cost_us(free, read_number(free, text)) < 1e200
+        assert 0 < cost_us(free.model_copy(update={"higher_is_better": True}), read_number(free, text)) < 1e200
     assert masked(PRINTED, "a Duration: 1.5 seconds b") == "a Duration: <number> seconds b"
     assert impossible(PRINTED, read_number(PRINTED, "Duration: 0.0123 seconds"), int(0.0122e9)) is None
     assert impossible(PRINTED, read_number(PRINTED, "Duration: 0.0125 seconds"), int(0.0122e9)) is not None

@@ -1,0 +1,62 @@
+"""A machine on which nothing could be claimed is refused before anything is judged on it, in words."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pytest
+from command_line import harness
+from records import interval
+from tiny_task import TinyTask
+
+from harness.errors import InfrastructureError
+from harness.noise import noise_of, require_quiet, require_telling
+from harness.timing.statistics import Estimate
+from harness.verdict import NoiseFloor
+
+
+def floor(low: float, high: float) -> NoiseFloor:
+    return NoiseFloor(speedup=interval(1.0, low, high), sessions=8)
+
+
+@pytest.mark.parametrize(("low", "high", "effect"), [(0.99, 1.02, 0.02), (0.9, 1.02, 0.1), (0.01, 1.99, 0.99)])
+def test_less_than_the_whole_is_a_smallest_effect(low: float, high: float, effect: float) -> None:
+    assert noise_of(floor(low, high)) == pytest.approx(effect)
+    require_quiet(floor(low, high), calibrated=0.5)
+
+
+@pytest.mark.parametrize("high", [2.0, 31.5, math.inf, math.nan])
+def test_a_base_that_may_be_twice_itself_is_refused(high: float) -> None:
+    with pytest.raises(InfrastructureError, match="too noisy to judge on: the base against itself comes to") as refused:
+        require_quiet(floor(0.4, high))
+    assert "harness doctor" in str(refused.value)
+
+
+def test_a_calibration_that_leaves_nothing_to_claim_is_named() -> None:
+    with pytest.raises(InfrastructureError, match="by its calibration, effects below 130% are noise") as refused:
+        require_quiet(floor(0.99, 1.01), calibrated=1.3)
+    assert "harness calibrate" in str(refused.value)
+
+
+def test_a_known_effect_that_drowns_is_not_the_benchs_fault() -> None:
+    with pytest.raises(InfrastructureError, match=r"0.50x was injected, 0.70x \[0.31, 1.40\] was measured"):
+        require_telling(interval(0.7, 0.31, 1.4), 0.5)
+    require_telling(interval(0.98, 0.95, 1.01), 0.5)  # a dead clock, not noise: it is told elsewhere
+    require_telling(interval(0.6, 0.40, 0.99), 0.5)
+
+
+def test_an_interval_wider_than_any_float_is_one() -> None:
+    wild = Estimate(estimate=0.0, low=-2000.0, high=2000.0, level=0.95).as_ratio()
+    assert wild.low == 0.0 and math.isfinite(wild.high) and wild.high > 1e300
+
+
+@pytest.mark.slow
+def test_a_run_on_such_a_machine_ends_before_its_first_attempt(tiny: TinyTask, tmp_path: Path) -> None:
+    """The base is as fast as its process likes: up to thirty times as slow, as on a machine with too much to do."""
+    text = tiny.core.read_text().replace("range(20)", "range(LUCK)")
+    tiny.core.write_text(f"import random\n\nLUCK = int(20 * 30 ** random.SystemRandom().random())\n{text}")
+    done = harness(tmp_path, "run", str(tiny.file), "--agent", "nop", "--sandbox", "none")
+    assert done.returncode == 4
+    assert "error: This machine is too noisy to judge on: the base against itself comes to" in done.stderr
+    assert "Traceback" not in done.stderr + done.stdout
