@@ -10,7 +10,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --quiet
 # Tests mostly wait for processes they started. Whole files stay together, for what their tests share.
 PARALLEL := -n auto --maxprocesses=4 --dist loadfile
 
-.PHONY: run test test-all test-external test-mlflow external-agents bench hacks lint types unit schema wheel browser screenshots clean
+.PHONY: run test test-all test-external test-mlflow external-agents bench hacks lint types unit schema records wheel browser screenshots clean
 
 run: $(VENV)/installed
 	@$(BIN)/harness run tasks/moe_align.yaml
@@ -57,6 +57,10 @@ types: $(VENV)/installed-dev
 
 unit: $(VENV)/installed-dev
 	@$(BIN)/python -m pytest $(PARALLEL) -m "not slow" --ignore=tests/hacks --cov --cov-report=term:skip-covered
+
+# The figures and tables of the record for MoE alignment, from what lies in tasks/moe_align/records.
+records: $(VENV)/installed
+	@$(BIN)/python -m benchmarks.moe_align_record
 
 schema: $(VENV)/installed
 	@$(BIN)/python -m harness.task > tasks/task.schema.json

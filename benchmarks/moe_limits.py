@@ -28,7 +28,8 @@ import triton.language as tl
 
 from benchmarks.cuda_graphs import CallGraph, describe_gpu
 from benchmarks.cuda_tools import NoProfileError, profile
-from benchmarks.moe_align import CALLS, PUBLISHED, REPLAYS, time_shape, workload_of
+from benchmarks.moe_align import CALLS, REPLAYS, time_shape, workload_of
+from benchmarks.moe_align_published import SHAPES
 from benchmarks.patched_targets import MOE_ALIGN, RECORD, load_align, load_module, name_of
 from harness.timing.gpu_worker import Gpu
 
@@ -90,7 +91,7 @@ def main() -> None:
 def measure(aligns: dict[str, Any], bench: ModuleType) -> list[dict[str, Any]]:
     """The rows, microseconds a call, printed when all is timed."""
     taken = {}
-    for shape in PUBLISHED:
+    for shape in SHAPES:
         for name, align in aligns.items():
             taken[shape, name] = time_shape(align, bench, *shape)
             print(f"timed {told_of(shape)} | {name}: {taken[shape, name]:.2f} us", flush=True)

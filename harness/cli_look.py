@@ -28,6 +28,7 @@ class By(StrEnum):
     both = "agent-model"
     agent = "agent"
     model = "model"
+    attempt = "attempt"
 
 
 def add_verbs(app: typer.Typer) -> None:
@@ -104,7 +105,9 @@ def watch(
 
 
 def leaderboard(
-    runs: Annotated[list[str] | None, typer.Argument(metavar="[RUN]...", help="Only these; all by default.")] = None,
+    runs: Annotated[
+        list[str] | None, typer.Argument(metavar="[RUN]...", help="Only these, or folders of verdicts; all by default.")
+    ] = None,
     out: Out = Path("runs"),
     form: Annotated[Format, typer.Option("--format", help="How to print it.")] = Format.table,
     by: Annotated[By, typer.Option(help="What makes a row.")] = By.both,
@@ -115,39 +118,34 @@ def leaderboard(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Rank agents and models over runs, one board for each task and device."""
-    from harness import leaderboard_forms as forms  # noqa: PLC0415
-    from harness.leaderboard import By as Rows  # noqa: PLC0415
-    from harness.leaderboard import boards_of  # noqa: PLC0415
+    """Rank agents and models, or attempts, over runs: one board for each task and device."""
+    from harness.ranking import Found, Rows, rank, read_folders  # noqa: PLC0415
 
-    problems: list[str] = []
     if board is not None:
         from harness.board.read import read_board  # noqa: PLC0415
 
-        results = read_board(board, task=task, runs=runs or ())
+        found = Found(read_board(board, task=task, runs=runs or ()))
     else:
-        from harness.result import results_of  # noqa: PLC0415
-        from harness.store import find_run, find_runs, read_verdicts  # noqa: PLC0415 - a board does without
+        from harness.store import find_run, find_runs  # noqa: PLC0415 - a board does without
 
         folders = [find_run(out, name) for name in runs] if runs else find_runs(out)
-        verdicts = read_verdicts({folder.name: folder for folder in folders}.values(), problems)
-        results = (result for result in results_of(verdicts) if task in (None, result.task))
-    rows: dict[By, Rows] = {By.both: "agent and model", By.agent: "agent", By.model: "model"}
-    boards = boards_of(results, by=rows[by], mix=mix_devices)
-    for problem in problems:
+        found = read_folders({folder.path.resolve(): folder for folder in folders}.values(), task=task)
+    rows: dict[By, Rows] = {By.both: "agent and model", By.agent: "agent", By.model: "model", By.attempt: "attempt"}
+    ranking = rank(found, by=rows[by], mix=mix_devices)
+    for problem in found.problems:
         complain(f"left out: {problem}")
     if json or form is Format.json:
-        print_json({"boards": forms.boards_json(boards), "left_out": problems})
+        print_json({**ranking.as_json(), "left_out": found.problems})
     elif form is Format.markdown:
-        typer.echo(forms.boards_markdown(boards), nl=False)
+        typer.echo(ranking.markdown(), nl=False)
     elif form is Format.csv:
-        typer.echo(forms.boards_csv(boards), nl=False)
+        typer.echo(ranking.csv(), nl=False)
     elif form is Format.html:
         from harness.report.board_page import boards_html  # noqa: PLC0415
 
-        typer.echo(boards_html(boards), nl=False)
-    elif boards:
-        print_parts(*forms.boards_rendered(boards))
+        typer.echo(boards_html(ranking), nl=False)
+    elif ranking.boards:
+        print_parts(*ranking.rendered())
     else:
         typer.echo(f"No attempts in {'this board' if board else out} yet. Start a run with: harness run moe_align")
 

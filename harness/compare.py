@@ -19,13 +19,13 @@ from typing import Literal
 from pydantic import Field
 
 from harness.errors import UsageError
-from harness.journal import fold, read_events
 from harness.selection import ALPHA, overall_values, values_by_workload
 from harness.store import AttemptFolder
 from harness.text import interval_text
 from harness.timing.measurement import Measurement, Protocol, Sample
 from harness.timing.two_samples import shift
 from harness.verdict import Interval, Record, Verdict
+from harness.verdict_folder import read_state
 
 Conclusion = Literal["second_faster", "first_faster", "alike", "not_tested"]
 
@@ -192,7 +192,7 @@ def published_samples(file: Path) -> list[Sample]:
 
 
 def _verdict(folder: AttemptFolder) -> Verdict:
-    state = fold(read_events(folder.run.journal)).attempts.get(folder.name)
+    state = read_state(folder.run.path).attempts.get(folder.name)
     if state is None or state.verdict is None:
         raise UsageError(f"{folder.run.name}/{folder.name} has no verdict yet.")
     return state.verdict

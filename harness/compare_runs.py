@@ -15,10 +15,10 @@ from statistics import fmean, variance
 from harness.compare import Conclusion, conclude, inverse
 from harness.errors import UsageError
 from harness.intervals import Rate, geometric_interval, geometric_mean, t_quantile, wilson
-from harness.journal import fold, read_events
 from harness.store import RunFolder, find_run
 from harness.text import interval_text
 from harness.verdict import Interval, Record, Verdict
+from harness.verdict_folder import read_state
 
 
 class RunSide(Record):
@@ -174,7 +174,7 @@ def welch(first: Sequence[float], second: Sequence[float]) -> Interval | None:
 
 
 def _verdicts(folder: RunFolder) -> RunVerdicts:
-    return RunVerdicts(folder.name, fold(read_events(folder.journal)).verdicts)
+    return RunVerdicts(folder.name, read_state(folder.path).verdicts)
 
 
 def _side(run: RunVerdicts) -> RunSide:

@@ -29,7 +29,7 @@ from harness.search import strategy_note
 from harness.selection import settle_best
 from harness.source import seal
 from harness.stopping import check_stop
-from harness.store import RunFolder, create_run
+from harness.store import RunFolder, create_run, write_atomic
 from harness.task import LoadedTask, load_task
 from harness.verdict import Verdict
 from harness.workspace import clear, require_writable, terminable, workspace
@@ -57,7 +57,9 @@ class Frame:
     started: bool = False
 
     def begin(self, agent: Agent, *, controls: int = 0) -> None:
-        """Announce a new run."""
+        """Announce a new run, with a copy of the reference figures that its task names."""
+        if self.loaded.references is not None:
+            write_atomic(self.folder.references, self.loaded.references.read_bytes())
         self.emit(_started(self, agent, controls))
         self.started = True
 

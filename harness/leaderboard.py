@@ -121,7 +121,7 @@ def boards_of(results: Iterable[Result], *, by: By = "agent and model", mix: boo
     """`leaderboard` of what counts of the verdicts; it goes over them once."""
     with no_search_for_cycles():
         kinds = tallies(results)
-    devices = _device_of_run(kinds)
+    devices = device_of_run(kinds)
     boards: defaultdict[tuple[str, str], _Rows] = defaultdict(lambda: defaultdict(lambda: defaultdict(Tally)))
     for kind, tally in kinds.items():
         device = ALL_DEVICES if mix else kind.device or devices.get(kind.run, UNKNOWN_DEVICE)
@@ -133,7 +133,7 @@ _Group = dict[str, Tally]  # by status
 _Rows = dict[tuple[str, str | None], _Group]  # by agent and model
 
 
-def _device_of_run(kinds: Iterable[Kind]) -> dict[str | None, str]:
+def device_of_run(kinds: Iterable[Kind | Result]) -> dict[str | None, str]:
     """The device of runs that used a single one: an attempt that failed before timing belongs to it too."""
     seen: dict[str | None, set[str]] = defaultdict(set)
     for kind in kinds:
@@ -162,9 +162,13 @@ def _board(task: str, device: str, rows: _Rows) -> Board:
 
 def _false_wins(placebos: _Group) -> FalseWins | None:
     judged = sum(tally.count for status, tally in placebos.items() if status != "infra_failed")
+    return false_wins(placebos.get("faster", Tally()).count, judged)
+
+
+def false_wins(faster: int, judged: int) -> FalseWins | None:
+    """What placebos came to; None where none was judged."""
     if not judged:
         return None
-    faster = placebos.get("faster", Tally()).count
     return FalseWins(faster=faster, placebos=judged, rate=wilson(faster, judged))
 
 
@@ -194,7 +198,7 @@ def _row(agent: str, model: str | None, group: _Group) -> Row:
         geometric_mean=interval.estimate if interval else geometric_mean(speedups),
         interval=interval,
         mean_of_correct=geometric_mean(correct),
-        best=_interval(faster.best),
+        best=interval_of(faster.best),
         best_attempt=None if faster.best is None else faster.best.name,
         usd=usd,
         tokens=tokens,
@@ -206,7 +210,8 @@ def _row(agent: str, model: str | None, group: _Group) -> Row:
     )
 
 
-def _interval(best: Result | None) -> Interval | None:
+def interval_of(best: Result | None) -> Interval | None:
+    """What may be said of an attempt by itself; None where nothing was timed."""
     if best is None or best.published is None or best.low is None or best.high is None:
         return None
     return Interval(estimate=best.published, low=best.low, high=best.high)

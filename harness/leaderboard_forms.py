@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 from harness.estimators import THRESHOLDS, AtK
 from harness.intervals import Rate
 from harness.leaderboard import Board, FalseWins, Row
-from harness.text import amount, interval_text, markdown_cell, printable, safe, speedup_text
+from harness.text import amount, interval_text, markdown_cell, markdown_table, printable, safe, speedup_text
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -193,21 +193,16 @@ def boards_markdown(boards: Sequence[Board]) -> str:
     parts = []
     for board in boards:
         lines = [f"### {markdown_cell(board.task)} on {markdown_cell(board.device)}", ""]
-        lines += _markdown_table(HEADINGS, [cells(row) for row in shown_rows(board)])
+        lines += markdown_table(HEADINGS, [cells(row) for row in shown_rows(board)])
         lines += ["", false_wins_text(board.false_wins)]
         if has_curves(board):
             rows = [curve_cells(board, row) for row in shown_rows(board)]
-            lines += ["", *_markdown_table(curve_headings(board), rows)]
+            lines += ["", *markdown_table(curve_headings(board), rows)]
         parts.append("\n".join(lines))
     if not parts:
         return "No attempts yet.\n"
     notes = [NOTE, CURVES_NOTE] if any(has_curves(board) for board in boards) else [NOTE]
     return "\n\n".join([*parts, *notes]) + "\n"
-
-
-def _markdown_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    lines = ["| " + " | ".join(headings) + " |", "|" + " --- |" * len(headings)]
-    return lines + ["| " + " | ".join(markdown_cell(cell) for cell in row) + " |" for row in rows]
 
 
 def boards_csv(boards: Sequence[Board]) -> str:
@@ -225,15 +220,15 @@ def boards_csv(boards: Sequence[Board]) -> str:
 
 
 def _flat(board: Board, row: Row) -> dict[str, object]:
-    line: dict[str, object] = {"task": _inert(board.task), "device": _inert(board.device)}
+    line: dict[str, object] = {"task": inert(board.task), "device": inert(board.device)}
     plain = ("rank", "agent", "model", "attempts", "faster", "infra_failed")
-    line |= {name: _inert(getattr(row, name)) for name in plain}
+    line |= {name: inert(getattr(row, name)) for name in plain}
     line |= _ends("faster_rate", row.rate)
     line["geometric_mean"] = row.geometric_mean
     line |= {f"geometric_mean_{end}": getattr(row.interval, end, None) for end in ("low", "high")}
     line["mean_of_correct"] = row.mean_of_correct
     line |= {f"best{tail}": getattr(row.best, end, None) for tail, end in _ENDS}
-    line["best_attempt"] = _inert(row.best_attempt)
+    line["best_attempt"] = inert(row.best_attempt)
     line |= {name: getattr(row, name) for name in ("usd", "tokens", "seconds", "usd_per_success", "tokens_per_success")}
     for each in row.fast_p:
         line |= _ends(f"fast_{each.factor:g}", each.rate)
@@ -251,7 +246,8 @@ def _ends(name: str, rate: Rate | None) -> dict[str, object]:
     return {f"{name}{tail}": getattr(rate, end, None) for tail, end in _ENDS}
 
 
-def _inert(value: object) -> object:
+def inert(value: object) -> object:
+    """A value for a cell of a spreadsheet: a name that would be taken for a formula gets an apostrophe before it."""
     if not isinstance(value, str):
         return value
     text = printable(value)

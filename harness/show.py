@@ -11,10 +11,11 @@ from harness.bars import WorkloadBars
 from harness.brief_view import brief_json, brief_parts
 from harness.errors import StorageError
 from harness.evidence import patch_statistics, timeline
-from harness.journal import AttemptState, RunState, fold, read_events
+from harness.journal import AttemptState, RunState
 from harness.store import AttemptFolder
 from harness.text import amount, duration_text, interval_text, printable, safe
 from harness.verdict import Cost, Verdict, WorkloadResult
+from harness.verdict_folder import read_state
 
 if TYPE_CHECKING:
     from rich.console import Group, RenderableType
@@ -230,5 +231,5 @@ def load_shown(folder: AttemptFolder) -> Shown:
     Raises:
         HarnessError: the journal cannot be read or is damaged.
     """
-    run = fold(read_events(folder.run.journal))
+    run = read_state(folder.run.path)
     return Shown(folder, run.attempts.get(folder.name, AttemptState()), run)

@@ -14,8 +14,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from harness.errors import HarnessError, StorageError, UsageError
-from harness.journal import fold, read_events
 from harness.verdict import REFERENCE, Verdict
+from harness.verdict_folder import holds_verdicts, read_state
 
 LATEST = "latest"
 _STAMP = re.compile(r"(\d{8}-\d{6})(?:-(\d+))?$")
@@ -139,6 +139,11 @@ class RunFolder:
         return AttemptFolder(self.path / name)
 
     @property
+    def references(self) -> Path:
+        """The task's reference figures, as they were when the run began; see `harness.references`."""
+        return self.path / "references.json"
+
+    @property
     def attempts(self) -> list[AttemptFolder]:
         """The attempts that have a folder, by name."""
         try:
@@ -257,13 +262,17 @@ def find_runs(out: Path) -> list[RunFolder]:
     return sorted(runs, key=_age, reverse=True)
 
 
+def _is_run(path: Path) -> bool:
+    return (path / "journal.jsonl").is_file() or holds_verdicts(path)
+
+
 def find_run(out: Path, name: str | None = None) -> RunFolder:
-    """The run a person means: its name, its folder, or `latest` (the default).
+    """The run a person means: its name, its folder, a folder of kept verdicts, or `latest` (the default).
 
     Raises:
         UsageError: there is no such run; names the nearest.
     """
-    if name not in (None, "", LATEST) and (Path(str(name)) / "journal.jsonl").is_file():
+    if name not in (None, "", LATEST) and _is_run(Path(str(name))):
         return RunFolder(Path(str(name)))
     runs = find_runs(out)
     if not runs:
@@ -287,7 +296,7 @@ def find_attempt(out: Path, name: str | None = None) -> AttemptFolder:
         UsageError: there is no such attempt, or RUN alone could mean several; names the nearest.
     """
     wanted = (name or LATEST).rstrip("/")
-    if "/" in wanted and not (Path(wanted) / "journal.jsonl").is_file():
+    if "/" in wanted and not _is_run(Path(wanted)):
         run_name, _, attempt_name = wanted.rpartition("/")
         run = find_run(out, run_name)
         for attempt in run.attempts:
@@ -328,7 +337,7 @@ def read_verdicts(runs: Iterable[RunFolder], problems: list[str]) -> Iterator[Ve
     """
     for run in runs:
         try:
-            verdicts = fold(read_events(run.journal)).verdicts
+            verdicts = read_state(run.path).verdicts
         except HarnessError as error:
             problems.append(str(error))
         else:

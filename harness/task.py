@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from harness.errors import TaskError
 from harness.metric import CommandKeys
+from harness.references import load_references
 from harness.strategy import STRATEGIES, AnyStrategy
 from harness.strategy.best_of_n import BestOfN
 
@@ -110,6 +111,11 @@ class Task(_Section):
         "command needs it.",
     )
     reference_patch: str | None = Field(None, description="An expert's patch; never shown to an agent.")
+    references: str | None = Field(
+        None,
+        description="A JSON file of figures that were taken elsewhere, shown beside boards and in reports; in no "
+        "ranking and no verdict. Never shown to an agent.",
+    )
     recorded: str | None = Field(None, description="A recorded session that `--agent replay` plays.")
     constraints: list[str] = Field(default_factory=list, description="Sentences shown to the agent.")
     draft: list[str] = Field(
@@ -166,6 +172,11 @@ class LoadedTask(BaseModel):
     def reference_patch(self) -> Path | None:
         """The expert's patch, if the task has one."""
         return None if self.task.reference_patch is None else self.resolve(self.task.reference_patch)
+
+    @property
+    def references(self) -> Path | None:
+        """The file of reference figures, if the task has one."""
+        return None if self.task.references is None else self.resolve(self.task.references)
 
 
 BUNDLED = Path(__file__).resolve().parent.parent / "tasks"
@@ -225,6 +236,8 @@ def load_task(name: str) -> LoadedTask:
         raise TaskError(_explain(file, root, error)) from error
     loaded = LoadedTask(task=task, file=file)
     _require_files(loaded, root)
+    if loaded.references is not None:
+        load_references(loaded.references)  # a mistake in it is found before anything is timed
     return loaded
 
 
@@ -303,6 +316,7 @@ def _require_files(loaded: LoadedTask, root: yaml.MappingNode) -> None:
         (("bench",), task.bench, False),
         (("tests", "hidden"), task.tests.hidden, True),
         (("reference_patch",), task.reference_patch, False),
+        (("references",), task.references, False),
         (("recorded",), task.recorded, False),
         (("source", "path"), task.source.path, True),
         (("source", "overlay"), task.source.overlay, True),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -58,6 +59,12 @@ def markdown_cell(text: str) -> str:
     """Text for a Markdown table cell: neither markup nor HTML in it comes alive."""
     escaped = _MARKDOWN.sub(r"\\\1", printable(text))
     return escaped.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def markdown_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """The lines of a Markdown table. Cells are made harmless, headings are taken as they are."""
+    lines = ["| " + " | ".join(headings) + " |", "|" + " --- |" * len(headings)]
+    return lines + ["| " + " | ".join(markdown_cell(cell) for cell in row) + " |" for row in rows]
 
 
 def speedup_text(ratio: float) -> str:

@@ -156,6 +156,7 @@ def _with_relative_paths(loaded: LoadedTask) -> Task:
         "bench": relative(task.bench),
         "reference_patch": relative(task.reference_patch),
         "recorded": relative(task.recorded),
+        "references": None,  # the run has its copy; whoever works for it needs none
         "tests": task.tests.model_copy(update={"hidden": relative(task.tests.hidden)}),
     }
     return task.model_copy(update=changes)

@@ -129,7 +129,8 @@ def _bundled_task(file: Path, bundle: Unpacked, into: Path, *, trusted: bool) ->
         raise UsageError(f"{file}: its task file is wrong: {error}") from error
     task = loaded.task
     source = task.source
-    for named in (task.bench, task.tests.hidden, source.path, source.overlay, task.reference_patch, task.recorded):
+    optional = (task.reference_patch, task.references, task.recorded)
+    for named in (task.bench, task.tests.hidden, source.path, source.overlay, *optional):
         if named is not None and not loaded.resolve(named).is_relative_to(bundle.folder):
             raise UsageError(f"{file}: its task file names {shortened(named, 100)}, which is not in the bundle.")
     if source.git is not None and "://" not in source.git:

@@ -21,7 +21,7 @@ def task_files(loaded: LoadedTask, source: str | None, *, hidden_tests: bool) ->
     """The task's own files, for a folder that holds nothing else.
 
     The task file says the same as the original, but for its paths; what plays no part in judging a patch (the recorded
-    session, the reference patch, limits of agents) is left out.
+    session, the reference patch and figures, limits of agents) is left out.
 
     Args:
         loaded: the task.
@@ -37,7 +37,7 @@ def task_files(loaded: LoadedTask, source: str | None, *, hidden_tests: bool) ->
     task, home = loaded.task, loaded.file.parent
     files: dict[str, bytes] = {}
     said: dict[str, Any] = task.model_dump(mode="json", exclude_unset=True)
-    for unneeded in ("recorded", "reference_patch", "limits", "prices"):
+    for unneeded in ("recorded", "reference_patch", "references", "limits", "prices"):
         said.pop(unneeded, None)
     # A base that travels has the overlay in it already.
     said["source"] = {"path": source} if source is not None else _pinned(loaded)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from harness import __version__
+from harness import attempt_board_forms as attempt_forms
+from harness.attempt_board import AttemptBoard
 from harness.estimators import THRESHOLDS
 from harness.leaderboard import Board, Row
 from harness.leaderboard_forms import (
@@ -19,6 +20,8 @@ from harness.leaderboard_forms import (
     shown_rows,
 )
 from harness.leaderboard_forms import HEADINGS as BOARD_HEADINGS
+from harness.ranking import Ranking
+from harness.reference_forms import references_view
 from harness.report.chart import NARROW, WIDE, Chart, Spec, drawn, label, share_axis
 from harness.report.page import asset, offline_policy, render
 
@@ -133,25 +136,41 @@ def _columns(row: Row) -> dict[str, str]:
     return {heading: merged.get(heading) or found[heading] for heading in wanted}
 
 
-def board_views(boards: Sequence[Board]) -> list[dict[str, Any]]:
-    """What the template shows of each board."""
+def board_views(ranking: Ranking) -> list[dict[str, Any]]:
+    """What the template shows of each board, and of the reference figures below it."""
     return [
         {
             "id": f"board-{number}",
             "task": board.task,
             "device": board.device,
-            "headings": list(_columns(shown_rows(board)[0])) if shown_rows(board) else [],
-            "rows": [list(_columns(row).values()) for row in shown_rows(board)],
-            "false_wins": false_wins_text(board.false_wins),
-            "chart": fast_chart(board, f"board-{number}-fast"),
-            "curve_headings": curve_headings(board),
-            "curves": [curve_cells(board, row) for row in shown_rows(board)] if has_curves(board) else [],
+            **(_agents(board, f"board-{number}") if isinstance(board, Board) else _attempts(board)),
+            "references": references_view(ranking.below(board)),
         }
-        for number, board in enumerate(boards, start=1)
+        for number, board in enumerate(ranking.boards, start=1)
     ]
 
 
-def boards_html(boards: Sequence[Board]) -> str:
+def _agents(board: Board, name: str) -> dict[str, Any]:
+    return {
+        "headings": list(_columns(shown_rows(board)[0])) if shown_rows(board) else [],
+        "rows": [list(_columns(row).values()) for row in shown_rows(board)],
+        "note": f"{NOTE} {false_wins_text(board.false_wins)}",
+        "chart": fast_chart(board, f"{name}-fast"),
+        "curve_headings": curve_headings(board),
+        "curves": [curve_cells(board, row) for row in shown_rows(board)] if has_curves(board) else [],
+    }
+
+
+def _attempts(board: AttemptBoard) -> dict[str, Any]:
+    return {
+        "headings": list(attempt_forms.HEADINGS),
+        "rows": attempt_forms.rows(board, attempt_forms.MOST_ROWS),
+        "note": attempt_forms.note_text(board, attempt_forms.MOST_ROWS),
+        "curves": [],
+    }
+
+
+def boards_html(ranking: Ranking) -> str:
     """Boards as one file that loads nothing."""
     style, script = asset("page.css"), asset("page.js")
     return render(
@@ -159,8 +178,7 @@ def boards_html(boards: Sequence[Board]) -> str:
         policy=offline_policy(style, script),
         style=style,
         script=script,
-        boards=board_views(boards),
-        note=NOTE,
+        boards=board_views(ranking),
         curves_note=CURVES_NOTE,
         version=__version__,
     )

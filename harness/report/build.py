@@ -9,6 +9,7 @@ from typing import Any
 from harness import __version__
 from harness.errors import UsageError
 from harness.journal import strict_json
+from harness.reference_forms import references_json, references_markdown, references_view
 from harness.report.attempts_chart import attempts_chart
 from harness.report.cards import Card, make_card
 from harness.report.facts import counts, environment, facts, total_cost
@@ -72,7 +73,7 @@ def _cards(run: RunMaterial) -> Iterator[tuple[AttemptMaterial, Card, str]]:
 
 
 def _common(run: RunMaterial) -> dict[str, Any]:
-    noise = run.state.admitted.noise.speedup if run.state.admitted else None
+    noise = run.noise.speedup if run.noise else None
     device = next((verdict.device.name for verdict in run.verdicts if verdict.device), None)
     return {
         "run": run,
@@ -85,6 +86,7 @@ def _common(run: RunMaterial) -> dict[str, Any]:
         "noise": noise,
         "device": device,
         "environment": environment(run, run.best),
+        "references": references_view(*run.figures),
     }
 
 
@@ -102,7 +104,7 @@ def markdown_report(run: RunMaterial) -> str:
 
 
 def _without_charts(run: RunMaterial) -> dict[str, Any]:
-    noise = run.state.admitted.noise.speedup if run.state.admitted else None
+    noise = run.noise.speedup if run.noise else None
     return {
         "run": run,
         "attempts": run.ranked,
@@ -111,6 +113,7 @@ def _without_charts(run: RunMaterial) -> dict[str, Any]:
         "cost": total_cost(run),
         "noise": noise,
         "environment": environment(run, run.best),
+        "references": references_markdown(run.figures[0]) if run.figures[0] else run.figures[1],
     }
 
 
@@ -148,11 +151,12 @@ def json_report(run: RunMaterial) -> str:
         "status": run.status,
         "error": run.state.error,
         "started": run.state.started.model_dump() if run.state.started else None,
-        "noise": run.state.admitted.noise.model_dump() if run.state.admitted else None,
+        "noise": run.noise.model_dump() if run.noise else None,
         "best": run.best.name if run.best else None,
         "counts": dict(counts(run)),
         "attempts": [_attempt_json(attempt) for attempt in run.ranked],
         "environment": dict(environment(run, run.best)),
+        **({"references": references_json(run.figures[0])} if run.figures[0] else {}),
     }
     return strict_json(document, indent=2) + "\n"
 

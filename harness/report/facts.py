@@ -146,9 +146,9 @@ def environment(run: RunMaterial, attempt: AttemptMaterial | None) -> list[tuple
     if verdict:
         worker = f", timed processes: {verdict.timing.worker_sandbox}" if verdict.timing else ""
         rows.append(("sandbox", f"{verdict.sandbox}{worker}"))
+    if run.noise:
+        rows.append(("base against itself", f"{interval_text(run.noise.speedup)} over {run.noise.sessions} sessions"))
     if run.state.admitted:
-        noise = run.state.admitted.noise
-        rows.append(("base against itself", f"{interval_text(noise.speedup)} over {noise.sessions} sessions"))
         rows.append(("tests that must pass", str(run.state.admitted.expected_tests)))
     measured = attempt.measurement if attempt else None
     if measured:

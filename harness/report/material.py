@@ -12,11 +12,13 @@ from pydantic import ValidationError
 
 from agent.trajectory import TrajectoryError, TrajectoryEvent, read_back
 from harness.events import AttemptBriefed, Event
-from harness.journal import AttemptState, RunState, fold, is_being_written, read_events
+from harness.journal import AttemptState, RunState, fold, is_being_written
+from harness.references import References, kept_references
 from harness.show import patch_file
 from harness.store import AttemptFolder, RunFolder
 from harness.timing.measurement import Measurement
 from harness.verdict import NOT_JUDGED, REFERENCE, NoiseFloor, Verdict
+from harness.verdict_folder import read_state
 
 MOST_PATCH_BYTES = 400_000
 MOST_SAMPLES_BYTES = 64_000_000
@@ -165,6 +167,22 @@ class RunMaterial:
         """The task's reference patch as it was judged in this run; None where there is none."""
         return _reference(self.state)
 
+    @property
+    def noise(self) -> NoiseFloor | None:
+        """The base against itself."""
+        return _noise(self.state)
+
+    @property
+    def task(self) -> str | None:
+        """The task's name; None before the first event."""
+        named = [self.state.started.task] if self.state.started else [verdict.task for verdict in self.verdicts]
+        return next(iter(named), None)
+
+    @cached_property
+    def figures(self) -> tuple[References | None, str]:
+        """The task's reference figures, and why they cannot be shown (empty if they can, or there are none)."""
+        return kept_references(self.folder.references)
+
 
 _AFTER = ["same", "slower", "incorrect", "rejected", "build_failed", "no_patch", "agent_failed", "infra_failed"]
 
@@ -184,6 +202,13 @@ def _reference(state: RunState) -> Verdict | None:
     return next((each for each in state.verdicts if each.agent == REFERENCE and each.speedup), None)
 
 
+def _noise(state: RunState) -> NoiseFloor | None:
+    if state.admitted:
+        return state.admitted.noise
+    measured = (verdict.timing.noise for verdict in state.verdicts if verdict.timing)
+    return next((noise for noise in measured if noise), None)
+
+
 def run_status(folder: RunFolder, state: RunState) -> str:
     """`finished`, `interrupted`, `failed`, `running` or `killed`."""
     if state.finished:
@@ -201,8 +226,8 @@ def read_run(folder: RunFolder, events: list[Event] | None = None) -> RunMateria
     Raises:
         HarnessError: the journal cannot be read or is damaged.
     """
-    state = fold(read_events(folder.journal) if events is None else events)
-    noise = state.admitted.noise if state.admitted else None
+    state = read_state(folder.path) if events is None else fold(events)
+    noise = _noise(state)
     reference = _reference(state)
     attempts = [
         AttemptMaterial(folder.attempt(name), attempt, noise, reference, state.briefs.get(name))

@@ -10,8 +10,9 @@ from starlette.responses import HTMLResponse, PlainTextResponse, RedirectRespons
 from starlette.routing import Route
 
 from harness.errors import HarnessError, UsageError
-from harness.leaderboard import Board, By, leaderboard
-from harness.leaderboard_forms import CURVES_NOTE, NOTE
+from harness.leaderboard_forms import CURVES_NOTE
+from harness.ranking import Found, Ranking, Rows, add_references, rank
+from harness.reference_forms import references_view
 from harness.report.attempts_chart import attempts_chart
 from harness.report.board_page import board_views
 from harness.report.build import html_report
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.types import ASGIApp
 
+    from harness.references import References
     from harness.report.material import RunMaterial
     from harness.view.library import Library
 
@@ -41,7 +43,7 @@ _ASSETS = {
     "icon.svg": "image/svg+xml",
 }
 _MOST_FILE_BYTES = 16_000_000
-_BY: dict[str, By] = {"agent-model": "agent and model", "agent": "agent", "model": "model"}
+_BY: dict[str, Rows] = {"agent-model": "agent and model", "agent": "agent", "model": "model", "attempt": "attempt"}
 
 
 class Missing(Exception):
@@ -145,23 +147,26 @@ class _Pages:
         task, agent = asked.get("task", ""), asked.get("agent", "")
         device, by = asked.get("device", ""), asked.get("by", "agent-model")
 
-        def boards() -> tuple[list[Board], list[str], list[str]]:
-            verdicts = [verdict for line in self._library.lines() for verdict in line.state.verdicts]
+        def boards() -> tuple[Ranking, list[str], list[str]]:
+            lines = self._library.lines()
+            verdicts = [verdict for line in lines for verdict in line.state.verdicts]
             tasks = sorted({verdict.task for verdict in verdicts})
             devices = sorted({verdict.device.name for verdict in verdicts if verdict.device})
             kept = [each for each in verdicts if task in ("", each.task)]
             if agent:
                 words = agent.lower().split()
                 kept = [each for each in kept if all(word in f"{each.agent} {each.model}".lower() for word in words)]
-            found = leaderboard(kept, by=_BY.get(by, "agent and model"))
-            return [board for board in found if device in ("", board.device)], tasks, devices
+            references: dict[str, References] = {}
+            for line in lines:
+                add_references(references, line.folder, {each.task for each in line.state.verdicts}, [])
+            found = rank(Found(kept, references), by=_BY.get(by, "agent and model"))
+            return found.on(device) if device else found, tasks, devices
 
         found, tasks, devices = await run_in_threadpool(boards)
         return await _page(
             "local_leaderboard.html.j2",
             here="leaderboard",
             boards=board_views(found),
-            note=NOTE,
             curves_note=CURVES_NOTE,
             tasks=tasks,
             devices=devices,
@@ -207,7 +212,7 @@ class _Pages:
 
     def _of_run(self, folder: RunFolder) -> dict[str, Any]:
         run = self._library.run(folder)
-        noise = run.state.admitted.noise.speedup if run.state.admitted else None
+        noise = run.noise.speedup if run.noise else None
         return {
             "here": "runs",
             "run": run,
@@ -220,6 +225,7 @@ class _Pages:
             "cost": total_cost(run),
             "noise": noise,
             "environment": environment(run, run.best),
+            "references": references_view(*run.figures),
         }
 
 

@@ -13,11 +13,13 @@ from typing import Any
 import pytest
 from chromium import Opened
 from records import story, verdict, write_run
+from reference_figures import a_row, a_table, write_references
 from served import Served, served
 from synthetic_runs import a_measurement, a_verdict, trajectory, write_synthetic_run
 
 from harness.journal import Journal, strict_json
 from harness.leaderboard import leaderboard
+from harness.ranking import Ranking, rank, read_folders
 from harness.report.board_page import boards_html
 from harness.report.build import html_report
 from harness.report.material import read_run
@@ -152,11 +154,38 @@ def test_printing_unfolds_and_is_light(opened: Opened, report: str) -> None:
 def test_the_board_as_a_file(opened: Opened, accessible: Look, tmp_path: Path) -> None:
     rng = random.Random(3)
     board = tmp_path / "board.html"
-    board.write_text(boards_html(leaderboard([a_verdict("run", f"{number:03d}", rng) for number in range(40)])))
+    found = leaderboard([a_verdict("run", f"{number:03d}", rng) for number in range(40)])
+    board.write_text(boards_html(Ranking(found)))
     page = opened(board.as_uri())
     page.get_by_text("What more attempts are worth").click()
     assert page.get_by_role("columnheader", name="pass@1").is_visible()
     accessible(page)
+
+
+@pytest.mark.parametrize(("dark", "width"), [(False, 1200), (True, 1200), (False, 320), (True, 320)])
+def test_reference_figures_are_accessible_and_scroll_in_their_own_place(
+    opened: Opened, accessible: Look, tmp_path: Path, dark: bool, width: int
+) -> None:
+    folder = write_run(tmp_path / "runs", verdict())
+    columns = [f"size {number}" for number in range(20)]
+    rows = [a_row(f"implementation {number}", values=[float(number + 1)] * 20, base=not number) for number in range(9)]
+    write_references(folder.references, a_table(), a_table(title="Many", columns=columns, rows=rows, headline=None))
+    report, board = tmp_path / "report.html", tmp_path / "board.html"
+    report.write_text(html_report(read_run(folder)))
+    read = read_folders([folder])
+    board.write_text(boards_html(rank(read, by="attempt")))
+    with served(tmp_path / "runs") as site:
+        pages = (f"{site.url}/leaderboard?by=attempt", f"{site.url}/runs/{folder.name}")
+        for url in (report.as_uri(), board.as_uri(), *pages):
+            page = opened(url, dark=dark, width=width)
+            page.get_by_text("How these figures were taken").first.click()
+            accessible(page)
+            assert overflows(page) == [], url
+            table = page.get_by_role("region", name="Many")
+            assert table.get_by_role("rowheader", name="implementation 8").count() == 1
+            table.evaluate("place => { place.scrollLeft = place.scrollWidth }")
+            # A row keeps its name however far its figures are scrolled.
+            assert table.get_by_role("rowheader", name="implementation 8").bounding_box()["x"] >= 0
 
 
 def test_every_local_page_clicked_through(opened: Opened, accessible: Look, site: Served) -> None:

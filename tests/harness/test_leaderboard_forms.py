@@ -13,6 +13,7 @@ from synthetic_runs import a_verdict
 
 from harness.leaderboard import ALL_DEVICES, leaderboard
 from harness.leaderboard_forms import board_table, boards_csv, boards_markdown, boards_rendered
+from harness.ranking import Ranking
 from harness.report.board_page import boards_html
 from harness.verdict import Cost, Tokens
 
@@ -64,7 +65,8 @@ def test_markdown_has_a_second_table_where_there_is_more_than_one_attempt() -> N
 
 
 def test_the_page_loads_nothing_and_draws_the_curves() -> None:
-    page = boards_html([*boards(), *leaderboard([verdict(agent="<script>alert(1)</script>", task="</style>")])])
+    hostile = leaderboard([verdict(agent="<script>alert(1)</script>", task="</style>")])
+    page = boards_html(Ranking([*boards(), *hostile]))
     assert page.count("<script>") == 1 and page.count("<style>") == 1
     assert "How many attempts are faster by how much" in page and "src=" not in page and 'href="http' not in page
 

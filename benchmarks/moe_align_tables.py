@@ -1,0 +1,113 @@
+"""The tables in README.md and docs/moe_align.md, made from the record's reference figures and verdicts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks.moe_align_published import BEST, EMPTY, SESSION, TRITON, VLLM
+from harness.attempt_board import attempt_boards
+from harness.reference_forms import cells, figure_text, headings, ratio_note
+from harness.references import ReferenceRow, References, ReferenceTable, estimate_of
+from harness.text import interval_text
+from harness.verdict_folder import read_state
+
+BEGIN = "<!-- made by make records: {name} -->"
+END = "<!-- end of what make records made -->"
+
+
+def documents(found: References, record: Path, root: Path) -> dict[Path, str]:
+    """The documentation's files as they should be.
+
+    Raises:
+        ValueError: a file has no such marks.
+    """
+    shapes = found.tables[0]
+    readme, story = root / "README.md", root / "docs" / "moe_align.md"
+    made = {
+        readme: {"verdicts": verdicts(record), "reference figures": summary(shapes)},
+        story: {"13 shapes": by_shape(shapes), "others": "\n".join(whole(table) for table in found.tables[1:])},
+    }
+    return {file: with_tables(file.read_text(encoding="utf-8"), tables, file) for file, tables in made.items()}
+
+
+def with_tables(text: str, tables: dict[str, str], file: Path) -> str:
+    """A document with what stands between its marks replaced."""
+    for name, table in tables.items():
+        begin = BEGIN.format(name=name)
+        before, found, rest = text.partition(begin)
+        _, ended, after = rest.partition(END)
+        if not found or not ended:
+            raise ValueError(f"{file}: there is no {begin} with {END} after it")
+        inside = f"\n\n{table}\n\n" if table else "\n"
+        text = f"{before}{begin}{inside}{END}{after}"
+    return text
+
+
+def verdicts(record: Path) -> str:
+    """The attempts as the judge found them, the best first, and the base."""
+    board = attempt_boards(read_state(record).verdicts)[0]
+    rows = [
+        [str(row.rank or "-"), row.attempt.rpartition("/")[2], row.status, interval_text(row.speedup)]
+        for row in board.rows
+        if row.speedup
+    ]
+    base = [["-", "the base, against itself", "-", interval_text(board.base)]] if board.base else []
+    return "\n".join(_table(("#", "attempt", "verdict", "speedup [95 %]"), [*rows, *base]))
+
+
+def summary(table: ReferenceTable) -> str:
+    """The rows that a reader asks for first, with the headline's column only."""
+    wanted = {TRITON.name, SESSION.name, VLLM.name, BEST.name, EMPTY.name, "SGLang 0.5.23, CUDA"}
+    place = table.columns.index(table.headline or table.columns[0])
+    measured = [row for row in table.rows if row.kind == "measured"]
+    rows = [row for row in table.rows if row.label in wanted] + [measured[0], measured[-1]]
+    told = []
+    for row in rows:
+        kind, *ahead = cells(table, row)[: len(headings(table))]
+        told.append([row.label, kind, figure_text(row.values[place]), *ahead])
+    names = ["µs a call", "kind", str(table.headline), "geo. mean of 13 shapes", "ratio"]
+    return "\n".join([*_table(names, told), "", ratio_note(table).replace("*", "\\*")])
+
+
+def by_shape(table: ReferenceTable) -> str:
+    """A shape a line, bold where the record is faster than the best known, and what it comes to."""
+    measured = [row for row in table.rows if row.kind == "measured"]
+    shown = [row for row in table.rows if row.label in (TRITON.name, VLLM.name, BEST.name)] + measured
+    best, record = next(row for row in shown if row.label == BEST.name), measured[-1]
+    rows = []
+    for place, column in enumerate(table.columns):
+        texts = [figure_text(row.values[place]) for row in shown]
+        if (estimate_of(record.values[place]) or 0) < (estimate_of(best.values[place]) or 0):
+            texts[-1] = f"**{texts[-1]}**"
+        rows.append([column, *texts])
+    rows.append(["geometric mean", *(figure_text(table.overall(row)) for row in shown)])
+    return "\n".join([*_table(["shape", *(row.label for row in shown)], rows), "", _in_words(table, record, best)])
+
+
+def _in_words(table: ReferenceTable, record: ReferenceRow, best: ReferenceRow) -> str:
+    def times(row: ReferenceRow) -> float:
+        return (estimate_of(table.overall(row)) or 0.0) / (estimate_of(table.overall(record)) or 1.0)
+
+    rows = {row.label: row for row in table.rows}
+    four, vllm, known = times(rows[TRITON.name]), times(rows[VLLM.name]), 1 / times(best)
+    return (
+        f"Bold: faster than the best known. Over all {len(table.columns)}, the record takes 1/{four:.1f} of the four\n"
+        f"kernels' time, 1/{vllm:.1f} of vLLM 0.33's and {known:.2f} times that of the best known of each shape."
+    )
+
+
+def whole(table: ReferenceTable) -> str:
+    """Any other table, a column a line, for there are more of them than rows."""
+    lines = [f"**{table.title}**: {table.measured}, {table.unit}. {table.machine}.", ""]
+    rows = [
+        [column, *(figure_text(row.values[place]) for row in table.rows)] for place, column in enumerate(table.columns)
+    ]
+    lines += _table(["", *(row.label for row in table.rows)], rows)
+    return "\n".join([*lines, "", "```console", f"$ {table.command}", "```", ""])
+
+
+def _table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """Lines of Markdown that also read well as text: all of it is ours, so that nothing has to be escaped."""
+    lines = ["| " + " | ".join(line) + " |" for line in (headings, *rows)]
+    return [lines[0], "|" + " --- |" * len(headings), *lines[1:]]

@@ -1,0 +1,47 @@
+"""Verdicts that were kept without their run: a folder with a folder for each attempt, such as a record in a repository.
+
+Whoever keeps the best of several runs has no one journal for them. Such a folder is read as a run that is over, its
+attempts named by their folders: that is where their patches and samples lie.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from harness.errors import HarnessError
+from harness.journal import AttemptState, RunState, fold, read_events
+from harness.verdict import Verdict
+
+JOURNAL = "journal.jsonl"
+VERDICT = "verdict.json"
+
+
+def holds_verdicts(folder: Path) -> bool:
+    """Whether attempts' verdicts lie in this folder, and no journal beside them."""
+    return folder.is_dir() and not (folder / JOURNAL).is_file() and any(folder.glob(f"*/{VERDICT}"))
+
+
+def read_state(folder: Path) -> RunState:
+    """What a run's journal says; of a folder that has none, what its verdicts say.
+
+    Raises:
+        StorageError: a file cannot be read.
+        HarnessError: the journal is damaged, or a verdict is not one of this version; names the file.
+    """
+    if not holds_verdicts(folder):
+        return fold(read_events(folder / JOURNAL))
+    files = sorted(folder.glob(f"*/{VERDICT}"))
+    return RunState(attempts={file.parent.name: AttemptState(verdict=_kept(file)) for file in files}, finished=True)
+
+
+def _kept(file: Path) -> Verdict:
+    try:
+        verdict = Verdict.model_validate_json(file.read_bytes())
+    except (OSError, ValidationError) as error:
+        raise HarnessError(
+            f"{file}: this is no verdict of this version of the harness.",
+            remedy="It was edited or damaged, or comes from another version; restore it, or move its folder away.",
+        ) from error
+    return verdict.model_copy(update={"run": file.parent.parent.name, "attempt": file.parent.name})

@@ -1,0 +1,116 @@
+"""The record's reference figures and the documentation's tables are what lies in the record's folder, and no older."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from records import interval, verdict
+
+from benchmarks.moe_align_figures import RECORD, VLLM_RECORD, layer_tables, references, verdict_table
+from benchmarks.moe_align_published import ANCHORS, BEST, SHAPES, TRITON, VLLM
+from benchmarks.moe_align_tables import BEGIN, END, by_shape, summary, whole, with_tables
+from harness.references import load_references
+from harness.task import load_task
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_nothing_is_out_of_date() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.moe_align_record", "--check"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, f"{done.stdout}{done.stderr}`make records` writes them anew"
+
+
+def test_the_device_task_names_them_and_every_attempt_is_in_them() -> None:
+    file = load_task(str(ROOT / "tasks" / "moe_align_device.yaml")).references
+    assert file == RECORD / "references.json"
+    labels = " ".join(row.label for row in load_references(file).tables[0].rows)
+    for attempt in RECORD.glob("*/verdict.json"):
+        assert attempt.parent.name in labels, f"{attempt.parent.name} is not in thirteen_shapes.json"
+
+
+def test_the_ratios_are_those_that_were_published() -> None:
+    """The research that the anchors are from gives 3.6 for vLLM 0.33 and 12.9 for the best of every column."""
+    [table, *_] = references(RECORD, VLLM_RECORD).tables
+    rows = {row.label: row for row in table.rows}
+    assert table.base is rows[TRITON.name]
+    assert table.ratio(rows[VLLM.name]) == pytest.approx(3.6, abs=0.05)
+    assert table.ratio(rows[BEST.name]) == pytest.approx(12.9, abs=0.05)
+    assert not table.is_elsewhere(rows[VLLM.name]) and table.is_elsewhere(rows["the bundled base"])
+    assert all(len(anchor.times) == len(SHAPES) for anchor in ANCHORS)
+
+
+def test_the_tables_say_the_same_as_the_figures() -> None:
+    [table, *_] = references(RECORD, VLLM_RECORD).tables
+    record = table.rows[-1]
+    assert record.label.endswith(", the record")
+    place = table.columns.index("4096x2, 64, 128")
+    figure = f"{record.values[place]:.2f}"
+    [line] = [line for line in by_shape(table).splitlines() if line.startswith("| 4096x2, 64, 128 |")]
+    assert line.rpartition(" | ")[2] in (f"{figure} |", f"**{figure}** |")
+    [line] = [line for line in summary(table).splitlines() if line.startswith(f"| {record.label} |")]
+    assert f"| measured | {figure} |" in line
+
+
+def test_a_document_without_marks_is_refused() -> None:
+    marked = f"before\n{BEGIN.format(name='a')}\nold\n{END}\nafter\n"
+    assert with_tables(marked, {"a": "new"}, Path("x.md")).splitlines()[2:6] == ["", "new", "", END]
+    with pytest.raises(ValueError, match=r"x\.md: there is no <!-- made by make records: b"):
+        with_tables(marked, {"b": "new"}, Path("x.md"))
+
+
+def a_layer() -> dict[str, Any]:
+    """What `benchmarks.moe_layer` writes, of two sizes."""
+
+    def percent(estimate: float) -> dict[str, float]:
+        return {"estimate": estimate, "low": estimate - 0.2, "high": estimate + 0.2}
+
+    def size(tokens: int) -> dict[str, Any]:
+        base = {"alignment": "base", "layer_us": 120.0, "share_percent": percent(9.0), "gain_percent": None}
+        fast = {
+            "alignment": "reference",
+            "layer_us": 112.0,
+            "share_percent": percent(0.1),
+            "gain_percent": percent(7.5),
+        }
+        return {"model": "Example", "tokens": tokens, "given_us": 110.0, "alignments": [base, fast]}
+
+    command = "python -m benchmarks.moe_layer"
+    return {"rows": [size(1), size(4096)], "device": {"name": "H100"}, "method": "In turns.", "command": command}
+
+
+def test_a_layers_times_become_shares_gains_and_times() -> None:
+    shares, gains, times = layer_tables(json.loads(json.dumps(a_layer())))
+    assert shares.columns == ["Example, 1 token", "Example, 4096 tokens"]
+    assert [row.label for row in shares.rows] == ["the bundled base", "the record"]
+    assert shares.overall(shares.rows[0]) is None  # a mean of shares says nothing
+    assert "-0.10, 0.30]" in whole(shares)
+    assert [row.label for row in gains.rows] == ["the record"]
+    assert times.ratio(times.rows[1]) == pytest.approx(120 / 112)
+    assert times.rows[-1].values == [110.0, 110.0]
+
+
+def test_verdicts_of_another_target_become_a_table_with_their_intervals() -> None:
+    same = verdict("same", speedup=1.0, run="h100_vllm", attempt="001-seed-patch")
+    fast = verdict(run="h100_vllm", attempt="002-record", speedup=7.0)
+    table = verdict_table([same, fast, verdict("incorrect", attempt="003")])
+    assert [(row.label, row.kind, row.note) for row in table.rows] == [
+        ("seed patch", "verdict", "same"),
+        ("record", "verdict", "faster"),
+    ]
+    assert table.columns == ["decode-1", "prefill-16k"]
+    mean = table.overall(table.rows[1])
+    assert not isinstance(mean, float) and mean is not None
+    assert (mean.estimate, mean.low, mean.high) == tuple(
+        pytest.approx(each, abs=1e-4) for each in interval(7.0).model_dump().values()
+    )
