@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from harness.compare import AttemptComparison
 from harness.compare_runs import RunComparison, RunSide
-from harness.show import cost_text
+from harness.show import best_of_text, cost_text
 from harness.text import amount, interval_text, safe, speedup_text
 from harness.verdict import Verdict
 
@@ -106,7 +106,7 @@ def _mean(side: RunSide) -> str:
 ATTEMPT_ROWS: dict[str, Callable[[Verdict], str]] = {
     "agent": lambda verdict: " ".join(filter(None, (verdict.agent, verdict.model))),
     "status": lambda verdict: verdict.status.replace("_", " ") + (f" ({verdict.cause})" if verdict.cause else ""),
-    "speedup": lambda verdict: interval_text(verdict.speedup) if verdict.speedup else "-",
+    "speedup": lambda verdict: best_of_text(verdict) or (interval_text(verdict.speedup) if verdict.speedup else "-"),
     "patch": _patch,
     "device": lambda verdict: verdict.device.name if verdict.device else "-",
     "cost": lambda verdict: cost_text(verdict.cost),

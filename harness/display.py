@@ -19,9 +19,9 @@ from harness.journal import encode_event
 from harness.leaderboard import leaderboard
 from harness.leaderboard_forms import board_table
 from harness.live_display import LiveDisplay
-from harness.show import best_of_text, headline, patch_file, shown_path, workload_table
+from harness.show import headline, patch_file, picked_text, shown_path, workload_table
 from harness.store import RunFolder, find_runs, read_verdicts
-from harness.text import safe
+from harness.text import interval_text, safe
 from harness.verdict import Verdict
 from harness.watch import follow
 
@@ -136,8 +136,9 @@ def print_summary(
             console.print(safe(f"  {verdict.message}", multiline=True))
             if verdict.workloads:
                 console.print(workload_table(verdict.workloads))
-        if best := best_of_text(verdict):
-            console.print(safe(f"  {best} (wide enough for having been chosen)"))
+        if picked := picked_text(verdict):
+            own = f"; by itself it came to {interval_text(verdict.speedup)}" if verdict.speedup else ""
+            console.print(safe(f"  {picked}: the interval in the first line allows for having been picked{own}"))
         patch = patch_file(verdict, run_folder.attempt(verdict.attempt)) if verdict.attempt else None
         if patch:
             console.print(safe(f"  patch: {shown_path(patch)}"), soft_wrap=True)

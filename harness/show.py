@@ -45,15 +45,17 @@ def shown_path(path: Path) -> str:
 
 
 def headline(verdict: Verdict) -> Text:
-    """One line: attempt, status, interval, cause."""
+    """One line: attempt, status, what is published of it, cause."""
     line = safe(verdict.attempt or verdict.task)
     line.append("  ")
     if not verdict.was_judged:
         line.append("not judged", "cyan")
         return line
     line.append(verdict.status.replace("_", " "), STYLES[verdict.status])
-    if verdict.speedup:
-        line.append(f"  {interval_text(verdict.speedup)}")
+    if verdict.published:
+        line.append(f"  {interval_text(verdict.published)}")
+    if picked := picked_text(verdict):
+        line.append(f", {picked}")
     if verdict.cause:
         line.append_text(safe(f"  ({verdict.cause})"))
     return line
@@ -179,13 +181,13 @@ def verdict_parts(verdict: Verdict) -> list[RenderableType]:
     parts: list[RenderableType] = [headline(verdict), safe(verdict.message, multiline=True), safe(f"agent    {who}")]
     if verdict.workloads:
         noise = verdict.timing.noise.speedup if verdict.timing and verdict.timing.noise else None
-        parts.append(WorkloadBars(verdict.workloads, verdict.speedup, noise))
+        parts.append(WorkloadBars(verdict.workloads, verdict.published, noise))
     if verdict.timing:
         timing = verdict.timing
         confirmed = interval_text(timing.confirmation) if timing.confirmation else "not needed"
         parts.append(safe(f"timing   selection {interval_text(timing.selection)}, confirmation {confirmed}"))
         if timing.adjusted:
-            parts.append(safe(f"         {best_of_text(verdict)}"))
+            parts.append(safe(f"         {best_of_text(verdict)}, an interval that allows for having been picked"))
         parts += [safe(f"FLAG     {flag}", "yellow") for flag in timing.flags]
         if timing.noise:
             floor = f"{interval_text(timing.noise.speedup)}, smallest claim {timing.min_effect:.0%}"
@@ -205,12 +207,16 @@ def verdict_parts(verdict: Verdict) -> list[RenderableType]:
     return parts
 
 
+def picked_text(verdict: Verdict) -> str:
+    """`best of 3` for a run's best attempt, whose published interval is wider than its own; empty for any other."""
+    timing = verdict.timing
+    return "" if timing is None or timing.adjusted is None else f"best of {timing.chosen_from}"
+
+
 def best_of_text(verdict: Verdict) -> str:
     """The interval of a run's best attempt, as wide as having been picked makes it; empty for any other."""
-    timing = verdict.timing
-    if timing is None or timing.adjusted is None:
-        return ""
-    return f"best of {timing.chosen_from}: {interval_text(timing.adjusted)}"
+    picked = picked_text(verdict)
+    return f"{picked}: {interval_text(verdict.published)}" if picked and verdict.published else ""
 
 
 def highlighted(diff: str) -> Syntax | Text:

@@ -40,7 +40,7 @@ def attempts_chart(verdicts: Sequence[Verdict], noise: Interval | None) -> Chart
 
 
 def _attempt_row(place: int, verdict: Verdict) -> dict[str, Any]:
-    speedup = verdict.speedup if verdict.status in ("faster", "same", "slower") else None
+    speedup = verdict.published if verdict.status in ("faster", "same", "slower") else None
     estimate = verdict.counted_speedup or 1.0
     status = verdict.status.replace("_", " ")
     return {

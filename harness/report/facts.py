@@ -118,7 +118,7 @@ def _mean(workloads: list[WorkloadResult], *, held_out: bool) -> float | None:
 def _against_reference(verdict: Verdict, reference: Verdict | None) -> list[Fact]:
     if reference is None or reference.speedup is None or verdict.speedup is None or verdict is reference:
         return []
-    ours, theirs = verdict.speedup, reference.speedup
+    ours, theirs = verdict.published or verdict.speedup, reference.speedup
     if verdict.agent == reference.agent:
         return []
     word = "above" if ours.low > theirs.high else "below" if ours.high < theirs.low else "cannot be told apart from"

@@ -34,7 +34,7 @@ class Node:
         island: of a strategy with islands.
         hints: how many hints of people's it was given.
         status: its verdict's, or `running`; `waiting` where it has only its brief.
-        speedup: what was measured of it; None where nothing counts.
+        speedup: what is published of it; None where nothing counts.
         leads_to_best: whether the best attempt of the run descends from it, or is it.
     """
 
@@ -101,7 +101,7 @@ def _node(brief: AttemptBriefed, attempt: AttemptMaterial | None, *, leads_to_be
         island=brief.island,
         hints=len(brief.hints),
         status=attempt.status if attempt else "waiting",
-        speedup=verdict.speedup if verdict and timed else None,
+        speedup=verdict.published if verdict and timed else None,
         leads_to_best=leads_to_best,
     )
 

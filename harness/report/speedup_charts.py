@@ -18,10 +18,10 @@ _FAR = 4.0  # a roofline further off than this is told in words
 
 def workload_chart(name: str, verdict: Verdict, reference: Verdict | None = None) -> Chart | None:
     """Each workload's speedup with its interval, the whole above them; None where nothing was timed."""
-    if verdict.speedup is None or not verdict.workloads:
+    if verdict.published is None or not verdict.workloads:
         return None
     theirs = {each.name: each.speedup for each in reference.workloads} if reference else {}
-    rows = [_row(0, ALL, verdict.speedup, "whole", reference.speedup if reference else None)]
+    rows = [_row(0, ALL, verdict.published, "whole", reference.speedup if reference else None)]
     for each in sorted(verdict.workloads, key=lambda item: item.held_out):
         kind = "held out" if each.held_out else "shown"
         rows.append(_row(len(rows), each.name, each.speedup, kind, theirs.get(each.name)))

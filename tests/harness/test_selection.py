@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import math
 import random
@@ -10,15 +11,20 @@ from pathlib import Path
 
 import pytest
 from records import AT, device, interval, story, verdict, write_run
+from rich.console import Console
 
 from harness import cli_verify
+from harness.display import print_summary
 from harness.events import RunFinished
 from harness.journal import fold, read_events, strict_json
 from harness.leaderboard import leaderboard
+from harness.report.build import write_report
+from harness.report.material import read_run
 from harness.run_lines import load_run_line
 from harness.selection import best_of, overall_values, settle_best, winner
-from harness.show import best_of_text
+from harness.show import best_of_text, headline
 from harness.store import RunFolder
+from harness.text import interval_text
 from harness.timing.measurement import Measurement, Sample
 from harness.timing.statistics import hodges_lehmann
 
@@ -122,6 +128,35 @@ def test_the_best_of_a_run_carries_its_interval_to_the_last_event_and_the_file(t
     last = RunFinished(at=AT, run=folder.name, attempts=settled)
     write_run(tmp_path, low, [*story(low)[:-1], last])
     assert fold(read_events(folder.journal)).verdicts == settled
+
+
+def test_the_best_attempt_has_one_interval_wherever_it_is_listed(tmp_path: Path) -> None:
+    """What it measured by itself is told too, in words that say that it is another thing."""
+    low, high = verdict(speedup=2.0), verdict(speedup=3.0, attempt="002")
+    folder = RunFolder(tmp_path / "moe_align-20261121-004512")
+    kept = {"selection": None, "confirmation": measurement(3.0).model_dump()}
+    folder.attempt("002").create().samples.write_text(strict_json(kept))
+    settled = settle_best([low, high], folder)
+    write_run(tmp_path, low, [*story(low)[:-1], RunFinished(at=AT, run=folder.name, attempts=settled)])
+    best = settled[1]
+    assert best.published is not None and best.speedup is not None
+    published, own = interval_text(best.published), interval_text(best.speedup)
+    assert published != own
+    assert f"{published}, best of 2" in headline(best).plain
+
+    console = Console(file=io.StringIO(), width=120)
+    print_summary(settled, folder, console=console)
+    said = console.file.getvalue()  # type: ignore[attr-defined]
+    assert f"002  faster  {published}, best of 2" in said
+    assert f"allows for having been picked; by itself it came to {own}" in said
+    assert said.count(own) == 1
+
+    for name in ("report.md", "report.html"):
+        write_report(read_run(folder), tmp_path / name)
+        text = (tmp_path / name).read_text()
+        table = text[text.index("| why |" if name == "report.md" else ">why<") :]
+        row = table[table.index("002") : table.index("002") + 400]
+        assert published in row and "best of 2" in row and own not in row
 
 
 def test_one_attempt_is_chosen_from_nothing(tmp_path: Path) -> None:
