@@ -13,15 +13,16 @@ from harness.verdict import Interval, Verdict
 from harness.verdict_folder import holds_verdicts, read_state
 
 RECORD = BUNDLED / "moe_align" / "records" / "h100"
-VLLM_RECORD = RECORD.parent / "h100_vllm"
+VLLM_RECORD = BUNDLED / "vllm_moe_align" / "records" / "h100"
+SHAPES_FILE, LAYER = "thirteen_shapes.json", "moe_layer.json"
 SEED_SHAPE = (4096, 2, 64, 128)
 ELSEWHERE = "another NVIDIA H100 80GB, torch 2.11, Triton 3.6"
 
 
 def references(record: Path, vllm: Path) -> References:
     """All tables that the folders have figures for."""
-    tables = [shapes_table(json.loads((record / "thirteen_shapes.json").read_text()))]
-    layer = record / "moe_layer.json"
+    tables = [shapes_table(json.loads((record / SHAPES_FILE).read_text()))]
+    layer = record / LAYER
     if layer.is_file():
         tables += layer_tables(json.loads(layer.read_text()))
     if holds_verdicts(vllm):
@@ -59,7 +60,7 @@ def shapes_table(measured: dict[str, Any]) -> ReferenceTable:
                 ReferenceRow(
                     label=names[name],
                     kind="measured",
-                    source="thirteen_shapes.json",
+                    source=SHAPES_FILE,
                     values=[round(time, 4) for time in times],
                 )
                 for name, times in taken.items()
@@ -91,7 +92,7 @@ def layer_tables(found: dict[str, Any]) -> list[ReferenceTable]:
         cells = [next(each[key] for each in size["alignments"] if each["alignment"] == name) for size in rows]
         values: list[Value] = [spread(cell) if isinstance(cell, dict) else round(cell, 4) for cell in cells]
         base = name == "base" and key == "layer_us"
-        return ReferenceRow(label=names_of(name), kind="measured", source="moe_layer.json", base=base, values=values)
+        return ReferenceRow(label=names_of(name), kind="measured", source=LAYER, base=base, values=values)
 
     def table(
         title: str, measured: str, unit: str, better: Literal["less", "more"], made: list[ReferenceRow]
@@ -112,7 +113,7 @@ def layer_tables(found: dict[str, Any]) -> list[ReferenceTable]:
     given = ReferenceRow(
         label="an alignment that takes no time",
         kind="measured",
-        source="moe_layer.json",
+        source=LAYER,
         values=[round(size["given_us"], 4) for size in rows],
     )
     gains = [row(name, "gain_percent") for name in names if name != "base"]
@@ -150,18 +151,31 @@ def verdict_table(verdicts: list[Verdict]) -> ReferenceTable:
         method="base and patch in processes of their own, in alternation; intervals are 95 %",
         command="harness verify PATCH --task vllm_moe_align",
         columns=names,
-        rows=[
-            ReferenceRow(
-                label=str(verdict.attempt).partition("-")[2].replace("-", " ") or str(verdict.attempt),
-                kind="verdict",
-                source=f"records/{verdict.run}/{verdict.attempt}/verdict.json",
-                note=verdict.status.replace("_", " "),
-                values=[workload_value(verdict, name) for name in names],
-                mean=spread(verdict.published),
-            )
-            for verdict in timed
-        ],
+        rows=[*(verdict_row(verdict, names) for verdict in timed), *noise_rows(timed, names)],
     )
+
+
+def verdict_row(verdict: Verdict, workloads: list[str]) -> ReferenceRow:
+    """A verdict, named by its folder without the number."""
+    return ReferenceRow(
+        label=str(verdict.attempt).partition("-")[2].replace("-", " ") or str(verdict.attempt),
+        kind="verdict",
+        source=f"tasks/vllm_moe_align/records/{verdict.run}/{verdict.attempt}/verdict.json",
+        note=verdict.status.replace("_", " "),
+        values=[workload_value(verdict, name) for name in workloads],
+        mean=spread(verdict.published),
+    )
+
+
+def noise_rows(verdicts: list[Verdict], workloads: list[str]) -> list[ReferenceRow]:
+    """The base against itself: the widest interval, for the verdicts may be of several runs."""
+    noise = [verdict.timing.noise.speedup for verdict in verdicts if verdict.timing and verdict.timing.noise]
+    widest = max(noise, key=lambda each: each.high / each.low, default=None)
+    if widest is None:
+        return []
+    values: list[Value] = [None for _ in workloads]
+    source = "the runs' own measurement of noise"
+    return [ReferenceRow(label="the file as it is", kind="verdict", source=source, values=values, mean=spread(widest))]
 
 
 def workload_value(verdict: Verdict, name: str) -> Spread | None:

@@ -10,13 +10,14 @@ from harness.attempt_board import attempt_boards
 from harness.reference_forms import cells, figure_text, headings, ratio_note
 from harness.references import ReferenceRow, References, ReferenceTable, estimate_of
 from harness.text import interval_text
-from harness.verdict_folder import read_state
+from harness.verdict_folder import holds_verdicts, read_state
 
 BEGIN = "<!-- made by make records: {name} -->"
+ON_VLLM = "vLLM 0.7.3's own file as the target (`tasks/vllm_moe_align.yaml`), judged in the same way:"
 END = "<!-- end of what make records made -->"
 
 
-def documents(found: References, record: Path, root: Path) -> dict[Path, str]:
+def documents(found: References, record: Path, vllm: Path, root: Path) -> dict[Path, str]:
     """The documentation's files as they should be.
 
     Raises:
@@ -25,7 +26,11 @@ def documents(found: References, record: Path, root: Path) -> dict[Path, str]:
     shapes = found.tables[0]
     readme, story = root / "README.md", root / "docs" / "moe_align.md"
     made = {
-        readme: {"verdicts": verdicts(record), "reference figures": summary(shapes)},
+        readme: {
+            "verdicts": verdicts(record),
+            "verdicts on vLLM": f"{ON_VLLM}\n\n{verdicts(vllm)}" if holds_verdicts(vllm) else "",
+            "reference figures": summary(shapes),
+        },
         story: {"13 shapes": by_shape(shapes), "others": "\n".join(whole(table) for table in found.tables[1:])},
     }
     return {file: with_tables(file.read_text(encoding="utf-8"), tables, file) for file, tables in made.items()}

@@ -110,7 +110,10 @@ def leaderboard(
     ] = None,
     out: Out = Path("runs"),
     form: Annotated[Format, typer.Option("--format", help="How to print it.")] = Format.table,
-    by: Annotated[By, typer.Option(help="What makes a row.")] = By.both,
+    by: Annotated[
+        By | None,
+        typer.Option(help="What makes a row. Default: agent-model, and attempt for folders of verdicts."),
+    ] = None,
     task: Annotated[str | None, typer.Option("--task", metavar="NAME", help="Only the boards of this task.")] = None,
     mix_devices: Annotated[bool, typer.Option("--mix-devices", help="One board over all devices.")] = False,
     board: Annotated[
@@ -124,14 +127,16 @@ def leaderboard(
     if board is not None:
         from harness.board.read import read_board  # noqa: PLC0415
 
-        found = Found(read_board(board, task=task, runs=runs or ()))
+        found, kept = Found(read_board(board, task=task, runs=runs or ())), False
     else:
         from harness.store import find_run, find_runs  # noqa: PLC0415 - a board does without
+        from harness.verdict_folder import holds_verdicts  # noqa: PLC0415
 
         folders = [find_run(out, name) for name in runs] if runs else find_runs(out)
         found = read_folders({folder.path.resolve(): folder for folder in folders}.values(), task=task)
+        kept = bool(folders) and all(holds_verdicts(folder.path) for folder in folders)
     rows: dict[By, Rows] = {By.both: "agent and model", By.agent: "agent", By.model: "model", By.attempt: "attempt"}
-    ranking = rank(found, by=rows[by], mix=mix_devices)
+    ranking = rank(found, by=rows[by or (By.attempt if kept else By.both)], mix=mix_devices)
     for problem in found.problems:
         complain(f"left out: {problem}")
     if json or form is Format.json:

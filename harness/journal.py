@@ -202,6 +202,12 @@ def read_events(path: Path) -> list[Event]:
     """
     try:
         lines = path.read_bytes().split(b"\n")
+    except FileNotFoundError as error:
+        raise StorageError(
+            f"There is no journal {path}.",
+            remedy="This needs a run's own folder. Verdicts that are kept without a journal can be ranked, shown, "
+            "compared and reported.",
+        ) from error
     except OSError as error:
         raise _cannot("read", path, error) from error
     with no_search_for_cycles():

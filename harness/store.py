@@ -314,7 +314,8 @@ def find_attempt(out: Path, name: str | None = None) -> AttemptFolder:
         raise UsageError(
             f"The run {run.name} has no attempts: it ended before the first.", remedy=f"See {run.journal}."
         )
-    names = ", ".join(f"{run.name}/{attempt.name}" for attempt in attempts[:8])
+    where = run.name if wanted == LATEST else wanted
+    names = ", ".join(f"{where}/{attempt.name}" for attempt in attempts[:8])
     more = f" and {len(attempts) - 8} more" if len(attempts) > 8 else ""
     raise UsageError(f"The run {run.name} has {len(attempts)} attempts.", remedy=f"Say which: {names}{more}.")
 

@@ -17,7 +17,10 @@ from synthetic_runs import a_measurement, write_synthetic_run  # noqa: E402
 from harness.journal import strict_json  # noqa: E402
 from harness.report.build import html_report  # noqa: E402
 from harness.report.material import read_run  # noqa: E402
+from harness.store import RunFolder  # noqa: E402
+from harness.task import BUNDLED  # noqa: E402
 
+RECORD = BUNDLED / "moe_align" / "records" / "h100"
 TARGET = HERE.parent.parent / "docs" / "pictures"
 
 
@@ -57,6 +60,9 @@ def main() -> None:
         search = out / "search.html"
         search.write_text(html_report(read_run(searched)))
         shot("report-search", search.as_uri(), at="#search", height=720)
+        record = out / "record.html"
+        record.write_text(html_report(read_run(RunFolder(RECORD))))
+        shot("report-references", record.as_uri(), at="#references")
         with served(out) as site:
             pair = [f"{each.name}/{read_run(each).ranked[0].name}" for each in (folder, searched)]
             shot("view-compare", f"{site.url}/compare?a={pair[0]}&b={pair[1]}", height=1000)

@@ -85,7 +85,7 @@ def test_the_command_ranks_a_folder_of_kept_verdicts_and_shows_what_it_was_held_
     found = json.loads(said.stdout)
     assert [row["attempt"] for row in found["boards"][0]["rows"]] == ["record/002-second", "record/001-first"]
     assert found["references"]["moe_align"]["tables"][0]["title"] == a_table()["title"] and found["left_out"] == []
-    text = harness(tmp_path, "leaderboard", str(record), "--by", "attempt").stdout
+    text = harness(tmp_path, "leaderboard", str(record)).stdout  # an attempt a row, for there is no run
     assert text.index("002-second") < text.index("001-first") < text.index("reference figures") < text.index("ours")
     for form, expected in (("markdown", "### Reference figures"), ("html", "Reference figures")):
         assert expected in harness(tmp_path, "leaderboard", str(record), "--format", form).stdout
@@ -109,6 +109,10 @@ def test_a_kept_attempt_can_be_shown_compared_and_reported(tmp_path: Path) -> No
     said = harness(tmp_path, "show", "record/002-second", "--diff")
     assert "4.00x" in said.stdout and "+fast" in said.stdout
     assert "record/002-second" in harness(tmp_path, "compare", "record/001-first", "record/002-second").stdout
+    several = harness(tmp_path, "show", "record").stderr
+    assert "Say which: record/001-first, record/002-second" in several
+    refused = harness(tmp_path, "replay", "record/001-first")
+    assert refused.returncode == 4 and "There is no journal record/journal.jsonl" in refused.stderr
     harness(tmp_path, "report", "record", "-o", "report.html")
     page = (tmp_path / "report.html").read_text()
     assert "002-second" in page and "moe_align" in page and ">not measured<" not in page

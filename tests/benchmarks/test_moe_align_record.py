@@ -13,9 +13,12 @@ from records import interval, verdict
 
 from benchmarks.moe_align_figures import RECORD, VLLM_RECORD, layer_tables, references, verdict_table
 from benchmarks.moe_align_published import ANCHORS, BEST, SHAPES, TRITON, VLLM
+from benchmarks.moe_align_record import keep, last_line
 from benchmarks.moe_align_tables import BEGIN, END, by_shape, summary, whole, with_tables
 from harness.references import load_references
 from harness.task import load_task
+from harness.text import interval_text
+from harness.verdict_folder import read_state
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -69,6 +72,35 @@ def test_a_document_without_marks_is_refused() -> None:
         with_tables(marked, {"b": "new"}, Path("x.md"))
 
 
+def test_the_story_beside_the_record_tells_its_verdicts() -> None:
+    story = (RECORD / "README.md").read_text()
+    for attempt, state in read_state(RECORD).attempts.items():
+        assert state.verdict is not None and state.verdict.speedup is not None
+        assert f"[{attempt}]({attempt}) | {interval_text(state.verdict.speedup)} |" in story
+
+
+def test_an_attempt_is_kept_in_the_record_of_its_task(tmp_path: Path) -> None:
+    run, moe_align, vllm = tmp_path / "run", tmp_path / "moe_align", tmp_path / "vllm"
+    for name, task in (("001", "moe_align_device_six"), ("002", "vllm_moe_align")):
+        (run / name).mkdir(parents=True)
+        (run / name / "model_patch.diff").write_text(f"patch {name}")
+        (run / name / "verdict.json").write_text(verdict(attempt=name, task=task).model_dump_json())
+    keep(run / "001", "001-first", moe_align, vllm)
+    keep(run / "002", "001-session", moe_align, vllm)
+    keep(run / "001", "002-second", moe_align, vllm)
+    assert (moe_align / "reference.diff").read_text() == "patch 001"
+    assert sorted(read_state(moe_align).attempts) == ["001-first", "002-second"]
+    assert sorted(path.name for path in vllm.iterdir()) == ["001-session"]
+
+
+def test_figures_are_the_last_line_that_a_benchmark_prints(tmp_path: Path) -> None:
+    printed = tmp_path / "shapes.txt"
+    printed.write_text('base   9.89  10.99\n{"microseconds": {"base": [1]}}\n\n')
+    assert json.loads(last_line(printed, "microseconds")) == {"microseconds": {"base": [1]}}
+    with pytest.raises(ValueError, match=r"shapes\.txt: no line of it is JSON with 'rows'"):
+        last_line(printed, "rows")
+
+
 def a_layer() -> dict[str, Any]:
     """What `benchmarks.moe_layer` writes, of two sizes."""
 
@@ -101,12 +133,13 @@ def test_a_layers_times_become_shares_gains_and_times() -> None:
 
 
 def test_verdicts_of_another_target_become_a_table_with_their_intervals() -> None:
-    same = verdict("same", speedup=1.0, run="h100_vllm", attempt="001-seed-patch")
-    fast = verdict(run="h100_vllm", attempt="002-record", speedup=7.0)
+    same = verdict("same", speedup=1.0, run="h100", attempt="001-seed-patch")
+    fast = verdict(run="h100", attempt="002-record", speedup=7.0)
     table = verdict_table([same, fast, verdict("incorrect", attempt="003")])
     assert [(row.label, row.kind, row.note) for row in table.rows] == [
         ("seed patch", "verdict", "same"),
         ("record", "verdict", "faster"),
+        ("the file as it is", "verdict", None),
     ]
     assert table.columns == ["decode-1", "prefill-16k"]
     mean = table.overall(table.rows[1])
