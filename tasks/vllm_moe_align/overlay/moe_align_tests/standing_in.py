@@ -13,10 +13,13 @@ from __future__ import annotations
 
 import importlib
 import logging
+import os
 import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+
+import torch
 
 ROOT = Path(__file__).resolve().parents[1]
 LAYERS = "vllm.model_executor.layers"
@@ -26,8 +29,10 @@ def load(root: str | Path = ROOT) -> Any:  # noqa: ANN401 - a module of vLLM's, 
     """Import `vllm/model_executor/layers/fused_moe/fused_moe.py` below `root`, anew.
 
     Returns:
-        The module.
+        The module. Where there is no GPU its kernels run on the CPU, through Triton's interpreter.
     """
+    if not torch.cuda.is_available():
+        os.environ["TRITON_INTERPRET"] = "1"
     for name in [each for each in sys.modules if each.partition(".")[0] == "vllm"]:
         del sys.modules[name]
     for package in ("vllm", "vllm.model_executor", LAYERS, f"{LAYERS}.quantization", f"{LAYERS}.quantization.utils"):
