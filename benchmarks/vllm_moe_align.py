@@ -13,7 +13,10 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.moe_align import PUBLISHED, geometric_mean, load_module, name_of, time_shape
+from benchmarks.moe_align import time_shape
+from benchmarks.moe_align_published import SESSION, SHAPES, TRITON, VLLM
+from benchmarks.patched_targets import load_module, name_of
+from harness.intervals import geometric_mean
 from harness.patch import apply
 from harness.source import seal
 from harness.task import BUNDLED, load_task
@@ -22,7 +25,7 @@ from harness.task import BUNDLED, load_task
 def main() -> None:
     """Print the table, and its figures as one line of JSON."""
     bench = load_module("vllm_moe_align_bench", BUNDLED / "vllm_moe_align" / "bench.py")
-    columns = {"published: 4 Triton kernels": [times[0] for times in PUBLISHED.values()]}
+    columns = {f"published: {anchor.name}": anchor.times for anchor in (TRITON, SESSION, VLLM)}
     with tempfile.TemporaryDirectory() as space:
         base = seal(load_task("vllm_moe_align"), Path(space) / "base.git")
         for number, patch in enumerate([None, *map(Path, sys.argv[1:])]):
@@ -32,14 +35,13 @@ def main() -> None:
                 apply(base, patch, root)
             standing_in = load_module("standing_in", root / "moe_align_tests" / "standing_in.py")
             align = standing_in.load(root).moe_align_block_size
-            name = "base" if patch is None else name_of(patch)
-            columns[name] = [time_shape(align, bench, *shape) for shape in PUBLISHED]
-            print(f"{name}: timed", flush=True)
+            columns[name_of(patch)] = [time_shape(align, bench, *shape) for shape in SHAPES]
+            print(f"{name_of(patch)}: timed", flush=True)
     for name, times in columns.items():
         print(f"{name:30}", *(f"{us:7.2f}" for us in times), f"  geometric mean {geometric_mean(times):.2f} us")
+    gpu = torch.cuda.get_device_name()
     versions = {"torch": torch.__version__, "cuda": torch.version.cuda}
-    told = {"device": torch.cuda.get_device_name(), **versions, "shapes": list(PUBLISHED), "microseconds": columns}
-    print(json.dumps(told))
+    print(json.dumps({"device": gpu, **versions, "shapes": SHAPES, "microseconds": columns}))
 
 
 if __name__ == "__main__":
