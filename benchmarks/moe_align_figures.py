@@ -9,12 +9,16 @@ from typing import Any, Literal
 from benchmarks.moe_align_published import ANCHORS, BEST, EMPTY, SHAPES, TRITON, Anchor
 from harness.references import ReferenceRow, References, ReferenceTable, Spread, Value
 from harness.task import BUNDLED
+from harness.text import shortened
 from harness.verdict import Interval, Verdict
 from harness.verdict_folder import holds_verdicts, read_state
 
 RECORD = BUNDLED / "moe_align" / "records" / "h100"
 VLLM_RECORD = BUNDLED / "vllm_moe_align" / "records" / "h100"
 SHAPES_FILE, LAYER = "thirteen_shapes.json", "moe_layer.json"
+VLLM_TITLE = "vLLM's own file, judged"
+LAYER_TITLE = "Inside a MoE layer"
+GIVEN = "given"  # `benchmarks.moe_layer`'s name for an alignment that is known beforehand
 SEED_SHAPE = (4096, 2, 64, 128)
 ELSEWHERE = "another NVIDIA H100 80GB, torch 2.11, Triton 3.6"
 
@@ -84,57 +88,72 @@ def published_row(anchor: Anchor) -> ReferenceRow:
 
 
 def layer_tables(found: dict[str, Any]) -> list[ReferenceTable]:
-    """What an alignment is worth inside a layer: its share of the layer's time, what a patch gains, and the times."""
-    rows = found["rows"]
-    names = [each["alignment"] for each in rows[0]["alignments"]]
+    """What an alignment is worth inside a layer: its share of the layer's time, what a patch gains, and the times.
 
-    def row(name: str, key: str) -> ReferenceRow:
-        cells = [next(each[key] for each in size["alignments"] if each["alignment"] == name) for size in rows]
-        values: list[Value] = [spread(cell) if isinstance(cell, dict) else round(cell, 4) for cell in cells]
-        base = name == "base" and key == "layer_us"
-        return ReferenceRow(label=names_of(name), kind="measured", source=LAYER, base=base, values=values)
+    Args:
+        found: what `benchmarks.moe_layer` says: a row for each model and number of tokens.
+    """
+    sizes = {(size["model"], size["tokens"]): size for size in found["rows"]}
+    models = list(dict.fromkeys(model for model, _ in sizes))
+    tokens = sorted({count for _, count in sizes})
+    columns = [f"{count} token{'s' * (count > 1)}" for count in tokens]
 
-    def table(
-        title: str, measured: str, unit: str, better: Literal["less", "more"], made: list[ReferenceRow]
-    ) -> ReferenceTable:
+    def cell(model: str, count: int, name: str, key: str) -> Value:
+        size = sizes.get((model, count))
+        if size is None:
+            return None
+        taken = (
+            size["given_us"]
+            if name == GIVEN
+            else next(each[key] for each in size["alignments"] if each["alignment"] == name)
+        )
+        return spread(taken) if isinstance(taken, dict) else round(taken, 3)
+
+    def table(title: str, measured: str, better: Literal["less", "more"], key: str, names: list[str]) -> ReferenceTable:
+        rows = [
+            ReferenceRow(
+                label=f"{model}: {names_of(name)}",
+                kind="measured",
+                source=LAYER,
+                values=[cell(model, count, name, key) for count in tokens],
+            )
+            for model in models
+            for name in names
+        ]
         return ReferenceTable(
-            title=title,
+            title=f"{LAYER_TITLE}: {title}",
             measured=measured,
-            unit=unit,
+            unit="µs" if key == "layer_us" else "%",
             better=better,
             machine=device_text(found["device"]),
-            method=found["method"][:600],
+            method=shortened(found["method"], 600),
             command=found["command"],
-            columns=[f"{size['model']}, {size['tokens']} token{'s' * (size['tokens'] > 1)}" for size in rows],
-            means=unit != "%",
-            rows=made,
+            columns=columns,
+            means=False,
+            headline=columns[tokens.index(SEED_SHAPE[0])] if SEED_SHAPE[0] in tokens else columns[0],
+            rows=rows,
         )
 
-    given = ReferenceRow(
-        label="an alignment that takes no time",
-        kind="measured",
-        source=LAYER,
-        values=[round(size["given_us"], 4) for size in rows],
-    )
-    gains = [row(name, "gain_percent") for name in names if name != "base"]
-    shares = [row(name, "share_percent") for name in names]
+    names = [each["alignment"] for each in found["rows"][0]["alignments"]]
+    patches = [name for name in names if name != "base"]
     return [
-        table("MoE layer: the share of alignment", "share of a layer's time", "%", "less", shares),
-        table("MoE layer: time gained over the base", "of a layer's time", "%", "more", gains),
-        table("MoE layer: times", "GPU time a layer", "µs", "less", [*(row(n, "layer_us") for n in names), given]),
+        table("the alignment's share", "share of a layer's time, 95 % intervals", "less", "share_percent", names),
+        table("gained over the base", "of a layer's time, 95 % intervals", "more", "gain_percent", patches),
+        table("times", "GPU time a layer", "less", "layer_us", [*names, GIVEN]),
     ]
 
 
 def names_of(alignment: str) -> str:
     """An alignment as a reader knows it."""
-    return {"base": "the bundled base", "reference": "the record"}.get(alignment, alignment)
+    known = {"base": "the bundled base", "reference": "the record", GIVEN: "no time for alignment"}
+    return known.get(alignment, alignment)
 
 
-def device_text(device: Any) -> str:  # noqa: ANN401 - JSON
-    """What a benchmark says of its device, on one line."""
+def device_text(device: str | dict[str, Any]) -> str:
+    """What a benchmark says of its device, on one line: its name, and the versions."""
     if isinstance(device, str):
         return device
-    return ", ".join(f"{name} {value}" for name, value in device.items() if isinstance(value, str | int | float))[:600]
+    return ", ".join([device["name"], *(f"{name} {version}" for name, version in device["versions"].items())])
 
 
 def verdict_table(verdicts: list[Verdict]) -> ReferenceTable:
@@ -143,11 +162,11 @@ def verdict_table(verdicts: list[Verdict]) -> ReferenceTable:
     names = list(dict.fromkeys(workload.name for verdict in timed for workload in verdict.workloads))
     device = timed[0].device
     return ReferenceTable(
-        title="vLLM's own file, judged",
+        title=VLLM_TITLE,
         measured="speedup over that file",
         unit="x",
         better="more",
-        machine=f"{device.name}, {', '.join(f'{k} {v}' for k, v in device.versions.items())}" if device else "unknown",
+        machine=device_text(device.model_dump()) if device else "unknown",
         method="base and patch in processes of their own, in alternation; intervals are 95 %",
         command="harness verify PATCH --task vllm_moe_align",
         columns=names,

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from benchmarks.moe_align_figures import LAYER_TITLE, VLLM_TITLE
 from benchmarks.moe_align_published import BEST, EMPTY, SESSION, TRITON, VLLM
 from harness.attempt_board import attempt_boards
-from harness.reference_forms import cells, figure_text, headings, ratio_note
+from harness.reference_forms import cells, figure_text, headings, measured_text, ratio_note
 from harness.references import ReferenceRow, References, ReferenceTable, estimate_of
 from harness.text import interval_text
 from harness.verdict_folder import holds_verdicts, read_state
@@ -31,7 +32,11 @@ def documents(found: References, record: Path, vllm: Path, root: Path) -> dict[P
             "verdicts on vLLM": f"{ON_VLLM}\n\n{verdicts(vllm)}" if holds_verdicts(vllm) else "",
             "reference figures": summary(shapes),
         },
-        story: {"13 shapes": by_shape(shapes), "others": "\n".join(whole(table) for table in found.tables[1:])},
+        story: {
+            "13 shapes": by_shape(shapes),
+            "inside a layer": whole([table for table in found.tables if table.title.startswith(LAYER_TITLE)]),
+            "vLLM": whole([table for table in found.tables if table.title == VLLM_TITLE]),
+        },
     }
     return {file: with_tables(file.read_text(encoding="utf-8"), tables, file) for file, tables in made.items()}
 
@@ -102,14 +107,22 @@ def _in_words(table: ReferenceTable, record: ReferenceRow, best: ReferenceRow) -
     )
 
 
-def whole(table: ReferenceTable) -> str:
-    """Any other table, a column a line, for there are more of them than rows."""
-    lines = [f"**{table.title}**: {table.measured}, {table.unit}. {table.machine}.", ""]
-    rows = [
-        [column, *(figure_text(row.values[place]) for row in table.rows)] for place, column in enumerate(table.columns)
-    ]
-    lines += _table(["", *(row.label for row in table.rows)], rows)
-    return "\n".join([*lines, "", "```console", f"$ {table.command}", "```", ""])
+def whole(tables: Sequence[ReferenceTable]) -> str:
+    """Tables of one command, each with its longer side downwards, and the command; nothing without tables."""
+    lines: list[str] = []
+    for table in tables:
+        lines += [f"**{table.title}**: {measured_text(table)}.", ""]
+        figures = [[figure_text(value) for value in row.values] for row in table.rows]
+        if len(table.columns) > 8:
+            rows = [[column, *cells] for column, cells in zip(table.columns, zip(*figures, strict=True), strict=True)]
+            lines += _table(["", *(row.label for row in table.rows)], rows)
+        else:
+            rows = [[row.label, *cells] for row, cells in zip(table.rows, figures, strict=True)]
+            lines += _table(["", *table.columns], rows)
+        lines.append("")
+    if tables:
+        lines += [f"{tables[0].machine}:", "", "```console", f"$ {tables[0].command}", "```"]
+    return "\n".join(lines)
 
 
 def _table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:

@@ -107,7 +107,7 @@ def a_layer() -> dict[str, Any]:
     def percent(estimate: float) -> dict[str, float]:
         return {"estimate": estimate, "low": estimate - 0.2, "high": estimate + 0.2}
 
-    def size(tokens: int) -> dict[str, Any]:
+    def size(model: str, tokens: int) -> dict[str, Any]:
         base = {"alignment": "base", "layer_us": 120.0, "share_percent": percent(9.0), "gain_percent": None}
         fast = {
             "alignment": "reference",
@@ -115,21 +115,25 @@ def a_layer() -> dict[str, Any]:
             "share_percent": percent(0.1),
             "gain_percent": percent(7.5),
         }
-        return {"model": "Example", "tokens": tokens, "given_us": 110.0, "alignments": [base, fast]}
+        return {"model": model, "tokens": tokens, "given_us": 110.0, "alignments": [base, fast]}
 
-    command = "python -m benchmarks.moe_layer"
-    return {"rows": [size(1), size(4096)], "device": {"name": "H100"}, "method": "In turns.", "command": command}
+    return {
+        "rows": [size("small", 1), size("small", 4096), size("large", 4096)],
+        "device": {"kind": "cuda", "name": "H100", "versions": {"torch": "2.11"}, "now": {"sm_mhz": 1980}},
+        "method": "In turns. " * 100,
+        "command": "python -m benchmarks.moe_layer",
+    }
 
 
 def test_a_layers_times_become_shares_gains_and_times() -> None:
-    shares, gains, times = layer_tables(json.loads(json.dumps(a_layer())))
-    assert shares.columns == ["Example, 1 token", "Example, 4096 tokens"]
-    assert [row.label for row in shares.rows] == ["the bundled base", "the record"]
-    assert shares.overall(shares.rows[0]) is None  # a mean of shares says nothing
-    assert "-0.10, 0.30]" in whole(shares)
-    assert [row.label for row in gains.rows] == ["the record"]
-    assert times.ratio(times.rows[1]) == pytest.approx(120 / 112)
-    assert times.rows[-1].values == [110.0, 110.0]
+    shares, gains, times = tables = layer_tables(json.loads(json.dumps(a_layer())))
+    assert shares.columns == ["1 token", "4096 tokens"] and shares.machine == "H100, torch 2.11"
+    assert [row.label for row in shares.rows][1:3] == ["small: the record", "large: the bundled base"]
+    assert shares.rows[2].values[0] is None and shares.overall(shares.rows[0]) is None  # a mean of shares says nothing
+    assert "| small: the record | 0.10 [-0.10, 0.30] | 0.10 [-0.10, 0.30] |" in whole(tables)
+    assert whole(tables).count("$ python -m benchmarks.moe_layer") == 1 and whole([]) == ""
+    assert [row.label for row in gains.rows] == ["small: the record", "large: the record"]
+    assert times.rows[2].label == "small: no time for alignment" and times.rows[2].values == [110.0, 110.0]
 
 
 def test_verdicts_of_another_target_become_a_table_with_their_intervals() -> None:
