@@ -138,7 +138,13 @@ def layer_tables(found: dict[str, Any]) -> list[ReferenceTable]:
     patches = [name for name in names if name != "base"]
     return [
         table("the alignment's share", "share of a layer's time, 95 % intervals", "less", "share_percent", names),
-        table("gained over the base", "of a layer's time, 95 % intervals", "more", "gain_percent", patches),
+        table(
+            "gained over the base",
+            "part of a layer's time that is saved, 95 % intervals",
+            "more",
+            "gain_percent",
+            patches,
+        ),
         table("times", "GPU time a layer", "less", "layer_us", [*names, GIVEN]),
     ]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from benchmarks.moe_align_figures import LAYER_TITLE, VLLM_TITLE
 from benchmarks.moe_align_published import BEST, EMPTY, SESSION, TRITON, VLLM
 from harness.attempt_board import attempt_boards
-from harness.reference_forms import cells, figure_text, headings, measured_text, ratio_note
+from harness.reference_forms import cells, figure_text, has_means, headings, measured_text, ratio_note
 from harness.references import ReferenceRow, References, ReferenceTable, estimate_of
 from harness.text import interval_text
 from harness.verdict_folder import holds_verdicts, read_state
@@ -112,13 +112,17 @@ def whole(tables: Sequence[ReferenceTable]) -> str:
     lines: list[str] = []
     for table in tables:
         lines += [f"**{table.title}**: {measured_text(table)}.", ""]
-        figures = [[figure_text(value) for value in row.values] for row in table.rows]
-        if len(table.columns) > 8:
-            rows = [[column, *cells] for column, cells in zip(table.columns, zip(*figures, strict=True), strict=True)]
-            lines += _table(["", *(row.label for row in table.rows)], rows)
+        columns, figures = list(table.columns), [[figure_text(value) for value in row.values] for row in table.rows]
+        if has_means(table):
+            columns.append("geo. mean")
+            figures = [[*told, figure_text(table.overall(row))] for told, row in zip(figures, table.rows, strict=True)]
+        names = [f"{row.label} ({row.note})" if row.kind == "verdict" and row.note else row.label for row in table.rows]
+        if len(columns) > 8:
+            lines += _table(
+                ["", *names], [[name, *told] for name, told in zip(columns, zip(*figures, strict=True), strict=True)]
+            )
         else:
-            rows = [[row.label, *cells] for row, cells in zip(table.rows, figures, strict=True)]
-            lines += _table(["", *table.columns], rows)
+            lines += _table(["", *columns], [[name, *told] for name, told in zip(names, figures, strict=True)])
         lines.append("")
     if tables:
         lines += [f"{tables[0].machine}:", "", "```console", f"$ {tables[0].command}", "```"]

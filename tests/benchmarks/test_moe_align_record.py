@@ -136,6 +136,11 @@ def test_a_layers_times_become_shares_gains_and_times() -> None:
     assert times.rows[2].label == "small: no time for alignment" and times.rows[2].values == [110.0, 110.0]
 
 
+def test_a_table_of_verdicts_is_told_with_their_words() -> None:
+    text = whole([verdict_table([verdict("same", speedup=1.0, run="h100", attempt="001-seed-patch")])])
+    assert "| seed patch (same) |" in text and "geo. mean" in text and "| 1.00 [0.95, 1.05] |" in text
+
+
 def test_verdicts_of_another_target_become_a_table_with_their_intervals() -> None:
     same = verdict("same", speedup=1.0, run="h100", attempt="001-seed-patch")
     fast = verdict(run="h100", attempt="002-record", speedup=7.0)
