@@ -5,14 +5,11 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from harness.attempt_board import AttemptBoard, AttemptRow
+from harness.fitting_table import Column, FittingTable
 from harness.leaderboard_forms import false_wins_text, inert
-from harness.text import interval_text, markdown_cell, markdown_table, safe
-
-if TYPE_CHECKING:
-    from rich.table import Table
+from harness.text import interval_text, markdown_cell, markdown_table
 
 HEADINGS = ("#", "attempt", "speedup", "verdict", "agent", "model")  # what a narrow window is to show comes first
 NOTE = "An attempt a row, with its own 95 % interval; whose overlaps that of the first of its group shares its rank."
@@ -48,32 +45,21 @@ def note_text(board: AttemptBoard, most: int | None = None) -> str:
     return f"{more}{NOTE} {false_wins_text(board.false_wins)}"
 
 
-def attempts_table(board: AttemptBoard) -> Table:
-    """A board for the terminal, for 80 columns."""
-    from rich import box  # noqa: PLC0415 - rich is slow to import, and Markdown does not need it
-    from rich.table import Table  # noqa: PLC0415
-
-    table = Table(
-        title=safe(f"{board.task} on {board.device}", "bold"),
-        title_justify="left",
-        caption=safe(note_text(board, MOST_ROWS)),
-        caption_justify="left",
-        box=box.SIMPLE_HEAD,
-        padding=0,
+def attempts_table(board: AttemptBoard) -> FittingTable:
+    """A board for the terminal, for 80 columns; fewer down to 60."""
+    found = rows(board, MOST_ROWS)
+    agents = [agent if model == "-" else f"{agent} {model}" for *_, agent, model in found]
+    return FittingTable(
+        [
+            Column("#", [row[0] for row in found]),
+            Column("attempt", [row[1] for row in found], folds=True, justify="left"),
+            Column("speedup [95 %]", [row[2] for row in found]),
+            Column("verdict", [row[3] for row in found], goes=1, justify="left"),
+            Column("agent", agents, folds=True, justify="left"),
+        ],
+        title=f"{board.task} on {board.device}",
+        notes=[note_text(board, MOST_ROWS)],
     )
-    for heading in ("#", "attempt", "speedup [95 %]", "verdict", "agent"):
-        name = heading in ("attempt", "agent")
-        table.add_column(
-            heading,
-            justify="left" if name or heading == "verdict" else "right",
-            overflow="fold",
-            no_wrap=not name,
-            min_width=len(heading),
-        )
-    for rank, attempt, speedup, verdict, agent, model in rows(board, MOST_ROWS):
-        who = agent if model == "-" else f"{agent} {model}"
-        table.add_row(rank, safe(attempt), safe(speedup), verdict, safe(who))
-    return table
 
 
 def attempts_markdown(boards: Sequence[AttemptBoard]) -> str:

@@ -17,7 +17,7 @@ from harness.event_text import describe
 from harness.events import AdmissionStep, Emit, Event, RunFinished, TimingProgress
 from harness.journal import encode_event
 from harness.leaderboard import leaderboard
-from harness.leaderboard_forms import board_table
+from harness.leaderboard_tables import board_table
 from harness.live_display import LiveDisplay
 from harness.show import headline, patch_file, picked_text, shown_path, workload_table
 from harness.store import RunFolder, find_runs, read_verdicts

@@ -1,20 +1,18 @@
-"""A leaderboard as people and programs take it: table, Markdown, CSV, JSON. HTML is `harness.report.board_page`."""
+"""A leaderboard as people and programs take it: Markdown, CSV, JSON, and the texts of its cells.
+
+Tables for the terminal are `harness.leaderboard_tables`, HTML is `harness.report.board_page`.
+"""
 
 from __future__ import annotations
 
 import csv
 import io
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal
 
 from harness.estimators import THRESHOLDS, AtK
 from harness.intervals import Rate
 from harness.leaderboard import Board, FalseWins, Row
-from harness.text import amount, interval_text, markdown_cell, markdown_table, printable, safe, speedup_text
-
-if TYPE_CHECKING:
-    from rich.console import RenderableType
-    from rich.table import Table
+from harness.text import amount, interval_text, markdown_cell, markdown_table, printable, speedup_text
 
 HEADINGS = (
     "#",
@@ -99,7 +97,7 @@ def cells(row: Row) -> list[str]:
 
 def curve_headings(board: Board) -> list[str]:
     """Headings of the second table: fast_p, then pass@k and best@k."""
-    ks = _ks(board)
+    ks = board_ks(board)
     fast = [f"fast {threshold:g}" for threshold in THRESHOLDS]
     return ["agent", "model", *fast, *(f"pass@{k}" for k in ks), *(f"best@{k}" for k in ks)]
 
@@ -107,13 +105,13 @@ def curve_headings(board: Board) -> list[str]:
 def curve_cells(board: Board, row: Row) -> list[str]:
     """A row of the second table."""
     found = {each.k: each for each in row.at_k}
-    passed = [rate_text(found[k].passed) if k in found else "-" for k in _ks(board)]
-    best = [best_at_text(found[k]) if k in found else "-" for k in _ks(board)]
+    passed = [rate_text(found[k].passed) if k in found else "-" for k in board_ks(board)]
+    best = [best_at_text(found[k]) if k in found else "-" for k in board_ks(board)]
     fast = [f"{each.rate.estimate:.0%}" for each in row.fast_p] or ["-"] * len(THRESHOLDS)
     return [row.agent, row.model or "-", *fast, *passed, *best]
 
 
-def _ks(board: Board) -> list[int]:
+def board_ks(board: Board) -> list[int]:
     """The ks that are worth a column: 1, and the largest two that anybody reached."""
     reached = sorted({each.k for row in shown_rows(board) for each in row.at_k})
     return sorted({*reached[:1], *reached[-2:]})
@@ -122,70 +120,6 @@ def _ks(board: Board) -> list[int]:
 def has_curves(board: Board) -> bool:
     """Whether the second table says more than the first: somebody made two attempts."""
     return any(row.attempts > 1 for row in shown_rows(board))
-
-
-def board_table(board: Board) -> Table:
-    """A board for the terminal: `HEADINGS` drawn together, without the best attempt, to fit 100 columns."""
-    from rich import box  # noqa: PLC0415 - rich is slow to import, and Markdown does not need it
-    from rich.table import Table  # noqa: PLC0415
-
-    title = safe(f"{board.task} on {board.device}", "bold")
-    note = f"{NOTE}\n{false_wins_text(board.false_wins)}"
-    table = Table(
-        title=title, title_justify="left", caption=note, caption_justify="left", box=box.SIMPLE_HEAD, padding=0
-    )
-    for heading in ("#", "agent", "faster", "geo. mean", "of correct", "best", "infra", "cost"):
-        justify: Literal["left", "right"] = "left" if heading == "agent" else "right"
-        # Names fold first: a folded interval is hard to read. But a name that is gone is harder.
-        foldable = heading in ("agent", "geo. mean")
-        table.add_column(heading, justify=justify, overflow="fold", no_wrap=not foldable, min_width=len(heading))
-    for row in shown_rows(board):
-        found = dict(zip(HEADINGS, cells(row), strict=True))
-        table.add_row(
-            found["#"],
-            safe(f"{row.agent} {row.model or ''}"),
-            safe(f"{row.faster}/{row.attempts} {found['faster rate'].partition(' ')[2]}"),
-            safe(found["geo. mean"]),
-            found["mean of correct"],
-            safe(found["best"]),
-            found["infra"],
-            found["cost"].split(",")[0],
-        )
-    return table
-
-
-def curves_table(board: Board) -> Table:
-    """What more attempts are worth, for the terminal: fast_p at a few factors, pass@k, best@k, cost of a success."""
-    from rich import box  # noqa: PLC0415
-    from rich.table import Table  # noqa: PLC0415
-
-    table = Table(box=box.SIMPLE_HEAD, padding=0, caption=CURVES_NOTE, caption_justify="left")
-    table.add_column("agent", overflow="fold")
-    k = max(_ks(board), default=1)
-    for heading in ("fast 1", "1.5", "2", "5", "pass@1", f"pass@{k}", f"best@{k}", "per success"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    for row in shown_rows(board):
-        fast = {each.factor: f"{each.rate.estimate:.0%}" for each in row.fast_p}
-        found = {each.k: each for each in row.at_k}
-        table.add_row(
-            safe(f"{row.agent} {row.model or ''}"),
-            *(fast.get(factor, "-") for factor in (1.0, 1.5, 2.0, 5.0)),
-            f"{found[1].passed.estimate:.0%}" if 1 in found else "-",
-            safe(rate_text(found[k].passed)) if k in found else "-",
-            safe(best_at_text(found[k])) if k in found else "-",
-            safe(success_text(row)),
-        )
-    return table
-
-
-def boards_rendered(boards: Sequence[Board]) -> list[RenderableType]:
-    """Boards for the terminal, each with its second table where that says more."""
-    parts: list[RenderableType] = []
-    for board in boards:
-        parts.append(board_table(board))
-        if has_curves(board):
-            parts.append(curves_table(board))
-    return parts
 
 
 def boards_markdown(boards: Sequence[Board]) -> str:

@@ -76,7 +76,7 @@ class Ranking:
     def rendered(self) -> list[RenderableType]:
         """For the terminal."""
         from harness.attempt_board_forms import attempts_table  # noqa: PLC0415
-        from harness.leaderboard_forms import boards_rendered  # noqa: PLC0415
+        from harness.leaderboard_tables import boards_rendered  # noqa: PLC0415
         from harness.reference_forms import references_rendered  # noqa: PLC0415
 
         parts: list[RenderableType] = []

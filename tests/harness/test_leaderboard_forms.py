@@ -12,7 +12,8 @@ from rich.console import Console
 from synthetic_runs import a_verdict
 
 from harness.leaderboard import ALL_DEVICES, leaderboard
-from harness.leaderboard_forms import board_table, boards_csv, boards_markdown, boards_rendered
+from harness.leaderboard_forms import HEADINGS, boards_csv, boards_markdown, cells
+from harness.leaderboard_tables import board_table, boards_rendered
 from harness.ranking import Ranking
 from harness.report.board_page import boards_html
 from harness.verdict import Cost, Tokens
@@ -78,6 +79,35 @@ def test_the_terminal_gets_both_tables() -> None:
     Console(file=stream, width=120).print(*boards_rendered(boards()))
     text = stream.getvalue()
     assert "moe_align on Example CPU" in text and "pass@1" in text and "per success" in text
+
+
+@pytest.mark.parametrize("width", [60, 64, 72, 80, 92, 100, 140])
+def test_a_narrow_terminal_leaves_columns_out_and_cuts_none(width: int) -> None:
+    """A number that lost a digit would be another number, and a row without its name nobody's."""
+    models = ["anthropic/claude-sonnet-4.5", "gpt-5.1-codex", "qwen/qwen3-coder-480b-a35b-instruct"]
+    [board] = leaderboard(
+        verdict(status, 1.0 + number, agent="mini (refine)", model=model, attempt=f"{number:03d}")
+        for model in models
+        for number, status in enumerate(["faster", "faster", "incorrect", "same", "faster", "infra_failed"])
+    )
+    console = Console(width=width, file=io.StringIO())
+    console.print(*boards_rendered([board]))
+    assert isinstance(console.file, io.StringIO)
+    text = console.file.getvalue()
+    lines = text.splitlines()
+    assert max(map(len, lines)) <= width and "…" not in text
+    first, _, rest = text.partition("Geometric mean over")
+    first_notes = " ".join(rest[: rest.index("pass@")].split())
+    for row, model in zip(board.rows, models, strict=True):
+        found = dict(zip(HEADINGS, cells(row), strict=True))
+        assert found["geo. mean"] in first
+        assert "mini" in first and model[:10] in first
+        for heading, shown in (("best", found["best"]), ("cost", found["cost"].split(",")[0])):
+            assert (f" {shown} " in first) == (f" {heading} " in first)
+    headings = ["faster", "of correct", "best", "infra", "cost"]
+    left_out = [heading for heading in headings if f" {heading}" not in first.splitlines()[2]]
+    assert ("narrow as this: " in first_notes) == bool(left_out) and ", ".join(left_out) in first_notes
+    assert not left_out or width < 100
 
 
 def test_a_table_of_80_columns_keeps_the_name_beside_a_wide_interval() -> None:
