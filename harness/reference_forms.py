@@ -81,10 +81,12 @@ def about(table: ReferenceTable) -> list[tuple[str, str]]:
 
 def sources(table: ReferenceTable) -> list[tuple[str, str]]:
     """Where each row is from, on which machine if not on the table's, and what else is to be known."""
-    return [
+    told = [
         (row.label, "; ".join(filter(None, (row.source, row.machine and f"on {row.machine}", row.note))))
         for row in table.rows
     ]
+    texts = {text for _, text in told}
+    return [("all figures", texts.pop())] if len(texts) == 1 < len(told) else told
 
 
 def references_view(references: References | None, problem: str = "") -> dict[str, Any] | None:

@@ -168,7 +168,10 @@ def test_reference_figures_are_accessible_and_scroll_in_their_own_place(
 ) -> None:
     folder = write_run(tmp_path / "runs", verdict())
     columns = [f"size {number}" for number in range(20)]
-    rows = [a_row(f"implementation {number}", values=[float(number + 1)] * 20, base=not number) for number in range(9)]
+    names = [
+        f"implementation {number} with a name so long that it does not fit beside its source" for number in range(9)
+    ]
+    rows = [a_row(name, values=[float(len(name))] * 20, machine=name) for name in names]
     write_references(folder.references, a_table(), a_table(title="Many", columns=columns, rows=rows, headline=None))
     report, board = tmp_path / "report.html", tmp_path / "board.html"
     report.write_text(html_report(read_run(folder)))
@@ -178,7 +181,8 @@ def test_reference_figures_are_accessible_and_scroll_in_their_own_place(
         pages = (f"{site.url}/leaderboard?by=attempt", f"{site.url}/runs/{folder.name}")
         for url in (report.as_uri(), board.as_uri(), *pages):
             page = opened(url, dark=dark, width=width)
-            page.get_by_text("How these figures were taken").first.click()
+            for details in page.get_by_text("How these figures were taken").all():
+                details.click()
             accessible(page)
             assert overflows(page) == [], url
             table = page.get_by_role("region", name="Many")

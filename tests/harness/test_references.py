@@ -13,7 +13,7 @@ from rich.console import Console
 from tiny_task import TinyTask
 
 from harness.errors import TaskError
-from harness.reference_forms import HEADING, references_json, references_markdown, references_rendered
+from harness.reference_forms import HEADING, references_json, references_markdown, references_rendered, sources
 from harness.references import MOST_BYTES, References, kept_references, load_references
 from harness.report.build import report
 from harness.report.material import read_run
@@ -120,6 +120,12 @@ def test_markdown_and_json_have_every_figure_and_nothing_comes_alive() -> None:
     assert "<b>" not in text and "<script>" not in text and "\x1b" not in text
     [row] = references_json(figures())["tables"][0]["rows"][2:3]
     assert row["values"] == [1.0, 4.0] and row["overall"] == pytest.approx(2.0) and row["ratio"] == pytest.approx(2.0)
+
+
+def test_one_source_of_all_rows_is_told_once() -> None:
+    [table] = figures(rows=[a_row("a"), a_row("b")]).tables
+    assert sources(table) == [("all figures", "a paper")]
+    assert [label for label, _ in sources(figures().tables[0])] == ["theirs", "half known", "ours", "judged"]
 
 
 def test_a_report_has_a_section_of_them_and_is_no_longer_without(tmp_path: Path) -> None:
