@@ -115,6 +115,7 @@ def test_without_trust_nothing_is_run(files: Files, tmp_path: Path) -> None:
     [
         ({"bench": "../../../../etc/passwd"}, "which is not in the bundle|there is no file"),
         ({"source": {"path": "/etc"}}, "names /etc, which is not in the bundle"),
+        ({"source": {"path": "../base", "overlay": "/etc"}}, "names /etc, which is not in the bundle"),
         ({"source": {"path": "../task"}}, "its base has the tree"),
         ({"source": {"git": "/srv/repository", "commit": "abc"}}, "which only its sender has"),
         ({"tests": {"hidden": "/etc"}}, "names /etc, which is not in the bundle"),

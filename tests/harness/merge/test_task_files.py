@@ -13,6 +13,7 @@ from harness.errors import UsageError
 from harness.merge import bundle
 from harness.merge.base import OldBase
 from harness.merge.bundle import Contents, add_base
+from harness.merge.home import with_source
 from harness.merge.task_files import task_files
 from harness.source import seal
 from harness.task import LoadedTask, Source, load_task
@@ -65,6 +66,9 @@ def test_an_overlay_comes_along_where_the_base_is_fetched_anew(tiny: TinyTask) -
     _, files = task_files(load_task(str(tiny.file)), None, hidden_tests=True)
     assert yaml.safe_load(files["tiny.yaml"])["source"] == {"pypi": "tiny==1.0", "overlay": "beside"}
     assert "beside/test_more.py" in files
+    # Another version of the target gets the same.
+    moved = with_source(load_task(str(tiny.file)), Source(pypi="tiny==2.0"))
+    assert moved.task.source == Source(pypi="tiny==2.0", overlay="beside")
     # A base that travels whole has it in it.
     assert "beside/test_more.py" not in taken(tiny)
 
