@@ -46,13 +46,13 @@ class Anchor(NamedTuple):
 
 TRITON = Anchor(
     "vLLM 0.7.3, 4 Triton kernels",
-    "vLLM 0.7.3, fused_moe.py: the file that the recorded session edited",
+    "vLLM 0.7.3, fused_moe.py",
     True,
     [29.43, 13.60, 29.69, 16.56, 35.30, 60.33, 36.39, 26.09, 36.19, 64.44, 63.17, 125.62, 377.36],
 )
-SESSION = Anchor(
-    "the recorded session's patch of it",
-    "the agent session that this project began with; it was never measured there",
+EARLIER = Anchor(
+    "an earlier agent's patch of them",
+    "an agent's session from before this project, which never measured it",
     True,
     [29.41, 13.73, 29.81, 16.64, 35.55, 60.19, 36.50, 26.10, 36.29, 64.68, 63.24, 125.70, 376.99],
     known=False,
@@ -65,7 +65,7 @@ VLLM = Anchor(
 )
 ANCHORS = [
     TRITON,
-    SESSION,
+    EARLIER,
     Anchor(
         "vLLM 0.7.3, CUDA",
         "vLLM 0.7.3, csrc/moe; not timed with 512 experts",
@@ -113,7 +113,7 @@ EMPTY = Anchor(
 )
 BEST = Anchor(
     "the best known of each shape",
-    "of the implementations above, shape by shape, the recorded session's patch left out",
+    "of the implementations above, shape by shape, the earlier agent's patch left out",
     False,
     [
         min(time for time in times if time is not None)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.moe_align_figures import LAYER_TITLE, VLLM_TITLE
-from benchmarks.moe_align_published import BEST, EMPTY, SESSION, TRITON, VLLM
+from benchmarks.moe_align_published import BEST, EARLIER, EMPTY, TRITON, VLLM
 from harness.attempt_board import attempt_boards
 from harness.reference_forms import cells, figure_text, has_means, headings, measured_text, ratio_note
 from harness.references import ReferenceRow, References, ReferenceTable, estimate_of
@@ -68,7 +68,7 @@ def verdicts(record: Path) -> str:
 
 def summary(table: ReferenceTable) -> str:
     """The rows that a reader asks for first, with the headline's column only."""
-    wanted = {TRITON.name, SESSION.name, VLLM.name, BEST.name, EMPTY.name, "SGLang 0.5.23, CUDA"}
+    wanted = {TRITON.name, EARLIER.name, VLLM.name, BEST.name, EMPTY.name, "SGLang 0.5.23, CUDA"}
     place = table.columns.index(table.headline or table.columns[0])
     measured = [row for row in table.rows if row.kind == "measured"]
     rows = [row for row in table.rows if row.label in wanted] + [measured[0], measured[-1]]

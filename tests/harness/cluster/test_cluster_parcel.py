@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from reference_figures import write_references
 from tiny_task import TinyTask
 
 from agent.budget import LimitExceeded, Limits
@@ -51,10 +52,13 @@ def test_a_task_arrives_with_all_it_names_and_nothing_of_its_source(tiny: TinyTa
     (tiny.folder / "hidden_tests").rename(hidden)
     tiny.edit_task("hidden: hidden_tests", f"hidden: {hidden}")  # an absolute path, which a node does not have
     (tiny.folder / "table.csv").write_text("1,2\n")
+    figures = write_references(tmp_path / "elsewhere" / "figures.json")
+    tiny.edit_task("api: tiny", f"api: tiny\nreferences: {figures}")
     loaded = load_task(str(tiny.file))
     sealed = seal(loaded, tmp_path / "sealed.git")
     there = unpack_task(pack_task(loaded, sealed), tmp_path / "node")
 
+    assert there.loaded.references is None and not list((tmp_path / "node").rglob("figures.json"))
     assert there.loaded.bench_file is not None
     assert there.loaded.bench_file.read_text() == (tiny.folder / "bench.py").read_text()
     assert (there.loaded.bench_file.parent / "table.csv").read_text() == "1,2\n"

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from reference_figures import write_references
 from tiny_task import TinyTask
 
 from harness.errors import UsageError
@@ -28,11 +29,13 @@ def taken(tiny: TinyTask, *, hidden_tests: bool = True) -> dict[str, bytes]:
 def test_what_plays_no_part_in_judging_stays_behind(tiny: TinyTask) -> None:
     (tiny.folder / "hidden_tests" / "__pycache__").mkdir()
     (tiny.folder / "hidden_tests" / "__pycache__" / "x.pyc").write_bytes(b"x")
+    write_references(tiny.folder / "figures.json")
+    tiny.edit_task("api: tiny", "api: tiny\nreferences: figures.json")
     files = taken(tiny)
     assert sorted(files) == ["bench.py", "hidden_tests/test_hidden.py", "tiny.yaml"]
     said = yaml.safe_load(files["tiny.yaml"])
     assert said["source"] == {"path": "../base"} and said["min_effect"] == 0.2
-    assert not {"recorded", "limits"} & set(said)
+    assert not {"recorded", "limits", "references"} & set(said)
     without = taken(tiny, hidden_tests=False)
     assert sorted(without) == ["bench.py", "tiny.yaml"]
     assert yaml.safe_load(without["tiny.yaml"])["tests"] == {"public": ["python -m pytest -q tests"]}
