@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 
 from benchmarks.moe_align import time_shape
-from benchmarks.moe_align_published import SESSION, SHAPES, TRITON, VLLM
+from benchmarks.moe_align_published import EARLIER, SHAPES, TRITON, VLLM
 from benchmarks.patched_targets import load_module, name_of
 from harness.intervals import geometric_mean
 from harness.patch import apply
@@ -25,7 +25,7 @@ from harness.task import BUNDLED, load_task
 def main() -> None:
     """Print the table, and its figures as one line of JSON."""
     bench = load_module("vllm_moe_align_bench", BUNDLED / "vllm_moe_align" / "bench.py")
-    columns = {f"published: {anchor.name}": anchor.times for anchor in (TRITON, SESSION, VLLM)}
+    columns = {f"published: {anchor.name}": anchor.times for anchor in (TRITON, EARLIER, VLLM)}
     with tempfile.TemporaryDirectory() as space:
         base = seal(load_task("vllm_moe_align"), Path(space) / "base.git")
         for number, patch in enumerate([None, *map(Path, sys.argv[1:])]):
