@@ -25,7 +25,13 @@ ELSEWHERE = "another NVIDIA H100 80GB, torch 2.11, Triton 3.6"
 
 def references(record: Path, vllm: Path) -> References:
     """All tables that the folders have figures for."""
-    tables = [shapes_table(json.loads((record / SHAPES_FILE).read_text()))]
+    of_vllm = vllm / SHAPES_FILE
+    tables = [
+        shapes_table(
+            json.loads((record / SHAPES_FILE).read_text()),
+            json.loads(of_vllm.read_text()) if of_vllm.is_file() else None,
+        )
+    ]
     layer = record / LAYER
     if layer.is_file():
         tables += layer_tables(json.loads(layer.read_text()))
@@ -40,40 +46,72 @@ def shape_name(shape: tuple[int, ...]) -> str:
     return f"{tokens}x{top_k}, {experts}, {block}"
 
 
-def shapes_table(measured: dict[str, Any]) -> ReferenceTable:
-    """The 13 shapes: other implementations as they were published, the bundled base and every attempt as measured."""
-    if [tuple(shape) for shape in measured["shapes"]] != SHAPES:
-        raise ValueError(f"thirteen_shapes.json has other shapes than the published times: {measured['shapes']}")
-    taken = {name: times for name, times in measured["microseconds"].items() if not name.startswith("published")}
-    last = list(taken)[-1]
-    names = {name: f"{name}, the record" if name == last else name for name in taken} | {"base": "the bundled base"}
+def shapes_table(measured: dict[str, Any], of_vllm: dict[str, Any] | None) -> ReferenceTable:
+    """The 13 shapes: other implementations as they were published, and what was measured.
+
+    Args:
+        measured: what `benchmarks.moe_align` says: the bundled base and every attempt.
+        of_vllm: what `benchmarks.vllm_moe_align` says: vLLM's own file and patches of it. Then ratios are to that file
+            as it was measured, on the machine of the attempts, and no more to its published times.
+    """
+    machine = f"{measured['device']}, torch {measured['torch']}, CUDA {measured['cuda']}"
+    taken = measured_times(measured)
+    record = list(taken)[-1]
+    names = {name: f"{name}, the record" if name == record else name for name in taken} | {"base": "the bundled base"}
+    others: list[ReferenceRow] = []
+    if of_vllm is not None:
+        there = f"{of_vllm['device']}, torch {of_vllm['torch']}, CUDA {of_vllm['cuda']}"
+        others = [
+            measured_row(on_vllm(name), f"vllm_moe_align/{SHAPES_FILE}", times, base=name == "base").model_copy(
+                update={"machine": None if there == machine else there}
+            )
+            for name, times in measured_times(of_vllm).items()
+        ]
+    published = [published_row(anchor, base=anchor is TRITON and not others) for anchor in (*ANCHORS, BEST, EMPTY)]
     return ReferenceTable(
         title="MoE alignment, 13 shapes",
         measured="GPU time a call",
         unit="µs",
         better="less",
-        machine=f"{measured['device']}, torch {measured['torch']}, CUDA {measured['cuda']}",
+        machine=machine,
         method="median of 60 replays of a CUDA graph of 64 calls over a ring of 4 inputs, one process after the other; "
         "outputs checked. Columns: tokens x top-k, experts, block",
-        command="python -m benchmarks.moe_align tasks/moe_align/records/h100/*/model_patch.diff",
+        command="python -m benchmarks.moe_align tasks/moe_align/records/h100/*/model_patch.diff"
+        + "; python -m benchmarks.vllm_moe_align tasks/vllm_moe_align/records/h100/*/model_patch.diff" * bool(others),
         columns=[shape_name(shape) for shape in SHAPES],
         headline=shape_name(SEED_SHAPE),
-        rows=[
-            *(published_row(anchor) for anchor in (*ANCHORS, BEST, EMPTY)),
-            *(
-                ReferenceRow(
-                    label=names[name],
-                    kind="measured",
-                    source=SHAPES_FILE,
-                    values=[round(time, 4) for time in times],
-                )
-                for name, times in taken.items()
-            ),
-        ],
+        rows=[*published, *others, *(measured_row(names[name], SHAPES_FILE, times) for name, times in taken.items())],
     )
 
 
-def published_row(anchor: Anchor) -> ReferenceRow:
+def measured_times(measured: dict[str, Any]) -> dict[str, list[float]]:
+    """The columns that were measured, of what a benchmark says.
+
+    Raises:
+        ValueError: it measured other shapes.
+    """
+    if [tuple(shape) for shape in measured["shapes"]] != SHAPES:
+        raise ValueError(f"{SHAPES_FILE} has other shapes than the published times: {measured['shapes']}")
+    return {name: times for name, times in measured["microseconds"].items() if not name.startswith("published")}
+
+
+def measured_row(label: str, source: str, times: list[float], *, base: bool = False) -> ReferenceRow:
+    """One implementation as this project's benchmark found it."""
+    values: list[Value] = [round(time, 4) for time in times]
+    return ReferenceRow(label=label, kind="measured", source=source, base=base, values=values)
+
+
+def on_vllm(name: str) -> str:
+    """A patch of vLLM's file as a reader knows it."""
+    return f"{TRITON.name}, here" if name == "base" else f"vLLM's file, {worded(name)}"
+
+
+def worded(attempt: str) -> str:
+    """An attempt's name in words: `001-an-earlier-patch` without its number."""
+    return attempt.partition("-")[2].replace("-", " ") or attempt
+
+
+def published_row(anchor: Anchor, *, base: bool = False) -> ReferenceRow:
     """Somebody else's implementation."""
     order = "order inside an expert stable" if anchor.stable else "order inside an expert not stable on every shape"
     return ReferenceRow(
@@ -82,7 +120,7 @@ def published_row(anchor: Anchor) -> ReferenceRow:
         source=f"{anchor.code}; times taken by others, likewise",
         machine=ELSEWHERE,
         note=order if anchor not in (EMPTY, BEST) else None,
-        base=anchor is TRITON,
+        base=base,
         values=list(anchor.times),
     )
 
@@ -183,7 +221,7 @@ def verdict_table(verdicts: list[Verdict]) -> ReferenceTable:
 def verdict_row(verdict: Verdict, workloads: list[str]) -> ReferenceRow:
     """A verdict, named by its folder without the number."""
     return ReferenceRow(
-        label=str(verdict.attempt).partition("-")[2].replace("-", " ") or str(verdict.attempt),
+        label=worded(str(verdict.attempt)),
         kind="verdict",
         source=f"tasks/vllm_moe_align/records/{verdict.run}/{verdict.attempt}/verdict.json",
         note=verdict.status.replace("_", " "),

@@ -4,11 +4,12 @@
 
 - the attempts' verdicts in tasks/moe_align/records/h100, and in tasks/vllm_moe_align/records/h100 if there are any;
 - in the first of them `thirteen_shapes.json`, what `python -m benchmarks.moe_align` says last,
+- beside the second, if it is there, the same of `python -m benchmarks.vllm_moe_align`;
 - and `moe_layer.json`, if it is there: what `python -m benchmarks.moe_layer` says last, or writes with `--json`;
 
 and writes `references.json` there and the tables between the marks `<!-- made by make records -->` in README.md and
-docs/moe_align.md. No figure is typed twice. `--keep`, `--shapes` and `--layer` bring new ones in first. With `--check`
-nothing is written, and what is out of date is named.
+docs/moe_align.md: no figure is typed twice. `--keep`, `--shapes`, `--vllm-shapes` and `--layer` bring in new ones.
+With `--check` nothing is written, and what is out of date is named.
 """
 
 from __future__ import annotations
@@ -41,18 +42,25 @@ def main() -> None:
         help="copy a judged attempt's folder (runs/RUN/001) into the record of its task, as 00N-in-words",
     )
     parser.add_argument("--shapes", type=Path, metavar="FILE", help="what python -m benchmarks.moe_align printed")
+    parser.add_argument("--vllm-shapes", type=Path, metavar="FILE", help="what benchmarks.vllm_moe_align printed")
     parser.add_argument(
         "--layer", type=Path, metavar="FILE", help="what python -m benchmarks.moe_layer printed or wrote"
     )
     parser.add_argument("--check", action="store_true", help="change nothing; exit with 1 if a file is out of date")
     options = parser.parse_args()
-    if options.check and (options.keep or options.shapes or options.layer):
+    if options.check and (options.keep or options.shapes or options.vllm_shapes or options.layer):
         parser.error("--check changes nothing, and goes with nothing else")
     for attempt, name in options.keep:
         keep(Path(attempt), name, RECORD, VLLM_RECORD)
-    for source, key, target in ((options.shapes, "microseconds", SHAPES_FILE), (options.layer, "rows", LAYER)):
+    brought = (
+        (options.shapes, "microseconds", RECORD / SHAPES_FILE),
+        (options.vllm_shapes, "microseconds", VLLM_RECORD / SHAPES_FILE),
+        (options.layer, "rows", RECORD / LAYER),
+    )
+    for source, key, target in brought:
         if source is not None:
-            (RECORD / target).write_text(last_line(source, key) + "\n", encoding="utf-8")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(last_line(source, key) + "\n", encoding="utf-8")
     found = references(RECORD, VLLM_RECORD)
     wanted = {RECORD / "references.json": as_text(found), **documents(found, RECORD, VLLM_RECORD, ROOT)}
     if holds_verdicts(VLLM_RECORD):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.moe_align_figures import LAYER_TITLE, VLLM_TITLE
+from benchmarks.moe_align_figures import LAYER_TITLE, SHAPES_FILE, VLLM_TITLE
 from benchmarks.moe_align_published import BEST, EARLIER, EMPTY, TRITON, VLLM
 from harness.attempt_board import attempt_boards
 from harness.reference_forms import cells, figure_text, has_means, headings, measured_text, ratio_note
@@ -71,7 +71,9 @@ def summary(table: ReferenceTable) -> str:
     wanted = {TRITON.name, EARLIER.name, VLLM.name, BEST.name, EMPTY.name, "SGLang 0.5.23, CUDA"}
     place = table.columns.index(table.headline or table.columns[0])
     measured = [row for row in table.rows if row.kind == "measured"]
-    rows = [row for row in table.rows if row.label in wanted] + [measured[0], measured[-1]]
+    ours = [row for row in measured if row.source == SHAPES_FILE]
+    rows = [row for row in table.rows if row.label in wanted or (row in measured and row not in ours)]
+    rows += [ours[0], ours[-1]]
     told = []
     for row in rows:
         kind, *ahead = cells(table, row)[: len(headings(table))]
@@ -82,7 +84,7 @@ def summary(table: ReferenceTable) -> str:
 
 def by_shape(table: ReferenceTable) -> str:
     """A shape a line, bold where the record is faster than the best known, and what it comes to."""
-    measured = [row for row in table.rows if row.kind == "measured"]
+    measured = [row for row in table.rows if row.source == SHAPES_FILE]
     shown = [row for row in table.rows if row.label in (TRITON.name, VLLM.name, BEST.name)] + measured
     best, record = next(row for row in shown if row.label == BEST.name), measured[-1]
     rows = []

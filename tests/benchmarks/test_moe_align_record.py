@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from records import interval, verdict
 
-from benchmarks.moe_align_figures import RECORD, VLLM_RECORD, layer_tables, references, verdict_table
+from benchmarks.moe_align_figures import RECORD, VLLM_RECORD, layer_tables, references, shapes_table, verdict_table
 from benchmarks.moe_align_published import ANCHORS, BEST, SHAPES, TRITON, VLLM
 from benchmarks.moe_align_record import keep, last_line
 from benchmarks.moe_align_tables import BEGIN, END, by_shape, summary, whole, with_tables
@@ -42,15 +42,39 @@ def test_the_device_task_names_them_and_every_attempt_is_in_them() -> None:
         assert attempt.parent.name in labels, f"{attempt.parent.name} is not in thirteen_shapes.json"
 
 
+def a_benchmark(**columns: float) -> dict[str, Any]:
+    """What `benchmarks.moe_align` says, the same time for every shape."""
+    times = {name.replace("_", "-"): [us] * len(SHAPES) for name, us in columns.items()}
+    return {
+        "device": "H100",
+        "torch": "2.11",
+        "cuda": "13.0",
+        "shapes": [list(shape) for shape in SHAPES],
+        "microseconds": {"published: one": [1.0] * len(SHAPES), **times},
+    }
+
+
 def test_the_ratios_are_those_that_were_published() -> None:
     """The research that the anchors are from gives 3.6 for vLLM 0.33 and 12.9 for the best of every column."""
-    [table, *_] = references(RECORD, VLLM_RECORD).tables
+    table = shapes_table(a_benchmark(base=18.0, first=4.0), None)
     rows = {row.label: row for row in table.rows}
     assert table.base is rows[TRITON.name]
     assert table.ratio(rows[VLLM.name]) == pytest.approx(3.6, abs=0.05)
     assert table.ratio(rows[BEST.name]) == pytest.approx(12.9, abs=0.05)
     assert not table.is_elsewhere(rows[VLLM.name]) and table.is_elsewhere(rows["the bundled base"])
     assert all(len(anchor.times) == len(SHAPES) for anchor in ANCHORS)
+
+
+def test_where_vllms_own_file_was_measured_too_ratios_are_to_that() -> None:
+    table = shapes_table(a_benchmark(base=18.0, first=4.0), a_benchmark(base=40.0, **{"001_an_earlier_patch": 40.0}))
+    labels = [row.label for row in table.rows[-4:]]
+    assert labels == [f"{TRITON.name}, here", "vLLM's file, an earlier patch", "the bundled base", "first, the record"]
+    record = table.rows[-1]
+    assert table.ratio(record) == pytest.approx(10.0) and not table.is_elsewhere(record)
+    assert all(table.is_elsewhere(row) for row in table.rows if row.kind == "published")
+    text = summary(table)
+    assert f"| {TRITON.name}, here | measured | 40.00 |" in text and "| 10.0x |" in text
+    assert "first, the record" in by_shape(table) and "an earlier patch" not in by_shape(table)
 
 
 def test_the_tables_say_the_same_as_the_figures() -> None:
