@@ -7,7 +7,7 @@ from pathlib import Path
 
 from benchmarks.moe_align_figures import LAYER_TITLE, SHAPES_FILE, VLLM_TITLE
 from benchmarks.moe_align_published import BEST, EARLIER, EMPTY, TRITON, VLLM
-from harness.attempt_board import attempt_boards
+from harness.attempt_board import AttemptBoard, attempt_boards
 from harness.reference_forms import cells, figure_text, has_means, headings, measured_text, ratio_note
 from harness.references import ReferenceRow, References, ReferenceTable, estimate_of
 from harness.text import interval_text
@@ -55,15 +55,20 @@ def with_tables(text: str, tables: dict[str, str], file: Path) -> str:
 
 
 def verdicts(record: Path) -> str:
-    """The attempts as the judge found them, the best first, and the base."""
-    board = attempt_boards(read_state(record).verdicts)[0]
+    """The attempts as the judge found them, the best first, and the base; a table for each task and device."""
+    boards = attempt_boards(read_state(record).verdicts)
+    return "\n\n".join(_ranked(board, named=len(boards) > 1) for board in boards)
+
+
+def _ranked(board: AttemptBoard, *, named: bool) -> str:
     rows = [
         [str(row.rank or "-"), row.attempt.rpartition("/")[2], row.status, interval_text(row.speedup)]
         for row in board.rows
         if row.speedup
     ]
     base = [["-", "the base, against itself", "-", interval_text(board.base)]] if board.base else []
-    return "\n".join(_table(("#", "attempt", "verdict", "speedup [95 %]"), [*rows, *base]))
+    title = [f"Task `{board.task}` on {board.device}:", ""] if named else []
+    return "\n".join([*title, *_table(("#", "attempt", "verdict", "speedup [95 %]"), [*rows, *base])])
 
 
 def summary(table: ReferenceTable) -> str:

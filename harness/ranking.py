@@ -43,9 +43,12 @@ class Ranking:
         )
 
     def below(self, board: Board | AttemptBoard) -> References | None:
-        """The reference figures that are shown below this board: once for each task, below its last."""
-        last = [each for each in self.boards if each.task == board.task][-1]
-        return self.references.get(board.task) if board is last else None
+        """The reference figures that are shown below this board: the same ones once, below the last that has them."""
+        found = self.references.get(board.task)
+        if found is None:
+            return None
+        last = [each for each in self.boards if self.references.get(each.task) == found][-1]
+        return found if board is last else None
 
     def as_json(self) -> dict[str, Any]:
         """Boards and, apart from them, reference figures by task."""

@@ -14,7 +14,7 @@ from records import interval, verdict
 from benchmarks.moe_align_figures import RECORD, VLLM_RECORD, layer_tables, references, shapes_table, verdict_table
 from benchmarks.moe_align_published import ANCHORS, BEST, SHAPES, TRITON, VLLM
 from benchmarks.moe_align_record import keep, last_line
-from benchmarks.moe_align_tables import BEGIN, END, by_shape, summary, whole, with_tables
+from benchmarks.moe_align_tables import BEGIN, END, by_shape, summary, verdicts, whole, with_tables
 from harness.references import load_references
 from harness.task import load_task
 from harness.text import interval_text
@@ -100,7 +100,8 @@ def test_the_story_beside_the_record_tells_its_verdicts() -> None:
     story = (RECORD / "README.md").read_text()
     for attempt, state in read_state(RECORD).attempts.items():
         assert state.verdict is not None and state.verdict.speedup is not None
-        assert f"[{attempt}]({attempt}) | {interval_text(state.verdict.speedup)} |" in story
+        row = f"| [{attempt}]({attempt}) | {interval_text(state.verdict.speedup)} |"
+        assert row in story, f"{RECORD / 'README.md'} needs the row {row} what was learnt |"
 
 
 def test_an_attempt_is_kept_in_the_record_of_its_task(tmp_path: Path) -> None:
@@ -115,6 +116,15 @@ def test_an_attempt_is_kept_in_the_record_of_its_task(tmp_path: Path) -> None:
     assert (moe_align / "reference.diff").read_text() == "patch 001"
     assert sorted(read_state(moe_align).attempts) == ["001-first", "002-second"]
     assert sorted(path.name for path in vllm.iterdir()) == ["001-session"]
+
+
+def test_attempts_at_two_tasks_are_not_ranked_together(tmp_path: Path) -> None:
+    for name, task in (("001-first", "moe_align_device_six"), ("002-second", "moe_align_device")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "verdict.json").write_text(verdict(task=task).model_dump_json())
+    text = verdicts(tmp_path)
+    assert text.index("Task `moe_align_device` on") < text.index("| 1 | 002-second") < text.index("| 1 | 001-first")
+    assert text.count("against itself") == 2
 
 
 def test_figures_are_the_last_line_that_a_benchmark_prints(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from rich.console import Console
 from harness.attempt_board import attempt_boards
 from harness.attempt_board_forms import attempts_csv, attempts_markdown, attempts_table
 from harness.ranking import Found, rank
+from harness.references import load_references
 from harness.report.board_page import boards_html
 from harness.result import Result
 
@@ -90,6 +91,13 @@ def test_the_command_ranks_a_folder_of_kept_verdicts_and_shows_what_it_was_held_
     for form, expected in (("markdown", "### Reference figures"), ("html", "Reference figures")):
         assert expected in harness(tmp_path, "leaderboard", str(record), "--format", form).stdout
     assert "ours" not in harness(tmp_path, "leaderboard", str(record), "--format", "csv").stdout
+
+
+def test_figures_that_several_boards_share_are_shown_once(tmp_path: Path) -> None:
+    figures = load_references(write_references(tmp_path / "figures.json"))
+    verdicts = [verdict(run="r1"), verdict(run="r2", device=device("H100")), verdict(run="r3", task="other")]
+    ranking = rank(Found(verdicts, {"moe_align": figures, "other": figures}), by="attempt")
+    assert [ranking.below(board) is figures for board in ranking.boards] == [False, False, True]
 
 
 def test_a_damaged_kept_verdict_is_named_and_hides_no_other_run(tmp_path: Path) -> None:
