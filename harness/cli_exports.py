@@ -41,7 +41,7 @@ def export_data(
             "timing sample. mlflow: verdicts, patches and reports to a tracking server."
         ),
     ],
-    runs: Annotated[list[str] | None, typer.Argument(metavar="[RUN]...", help="Only these; all by default.")] = None,
+    runs: Annotated[list[str] | None, typer.Argument(metavar="RUN", help="Only these; all by default.")] = None,
     output: Annotated[
         Path | None,
         typer.Option(

@@ -99,7 +99,7 @@ def doctor(
 
 def publish(
     to: Annotated[str, typer.Option("--to", metavar="URL", help="postgresql://USER@HOST/NAME, or a file for SQLite.")],
-    runs: Annotated[list[str] | None, typer.Argument(metavar="[RUN]...", help="Only these; all by default.")] = None,
+    runs: Annotated[list[str] | None, typer.Argument(metavar="RUN", help="Only these; all by default.")] = None,
     out: Out = Path("runs"),
     json: Json = False,
 ) -> None:
@@ -110,10 +110,15 @@ def publish(
     from harness.board.publish import publish as put  # noqa: PLC0415 - as above
     from harness.store import find_run, find_runs  # noqa: PLC0415
 
-    done = put([find_run(out, name) for name in runs] if runs else find_runs(out), to)
+    folders = [find_run(out, name) for name in runs] if runs else find_runs(out)
+    done = put(folders, to)
     if json:
         print_json({"verdicts": done.verdicts, "new": done.new, "left_out": done.problems})
+    elif not done.verdicts:
+        missing = "Nothing was judged yet" if folders else f"No runs in {out} yet"
+        typer.echo(f"{missing}: nothing was published.")
     else:
-        typer.echo(f"{done.verdicts} verdicts are on the board, {done.new} of them new.")
+        verdicts = "1 verdict is" if done.verdicts == 1 else f"{done.verdicts} verdicts are"
+        typer.echo(f"{verdicts} on the board, {done.new} new.")
     for problem in done.problems:
         complain(f"left out: {problem}")

@@ -106,7 +106,7 @@ def watch(
 
 def leaderboard(
     runs: Annotated[
-        list[str] | None, typer.Argument(metavar="[RUN]...", help="Only these, or folders of verdicts; all by default.")
+        list[str] | None, typer.Argument(metavar="RUN", help="Only these, or folders of verdicts; all by default.")
     ] = None,
     out: Out = Path("runs"),
     form: Annotated[Format, typer.Option("--format", help="How to print it.")] = Format.table,
@@ -152,7 +152,18 @@ def leaderboard(
     elif ranking.boards:
         print_parts(*ranking.rendered())
     else:
-        typer.echo(f"No attempts in {'this board' if board else out} yet. Start a run with: harness run moe_align")
+        typer.echo(_nothing_to_rank(out if board is None else None, task, runs))
+
+
+def _nothing_to_rank(out: Path | None, task: str | None, runs: list[str] | None) -> str:
+    """What to say of a board without rows; of a folder of runs, or of a database where `out` is None."""
+    where = "on this board" if out is None else f"in {out}"
+    asked = [f"task {task}"] if task else []
+    asked += [f"run {', '.join(runs)}"] if runs else []
+    if asked:
+        return f"No attempts {where} of {' and '.join(asked)}. Leave that out to see what there is."
+    remedy = "`harness publish --to URL` puts some there." if out is None else "Start a run with: harness run moe_align"
+    return f"No attempts {where} yet. {remedy}"
 
 
 def report(

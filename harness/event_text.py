@@ -121,7 +121,8 @@ def _(event: AttemptFinished) -> str:
 @describe.register
 def _(event: RunResumed) -> str:
     forced = f"; changed since it began: {', '.join(event.forced)}" if event.forced else ""
-    return printable(f"run {event.run}: resumed, {event.finished} of {event.attempts} judged{forced}")
+    more = "" if event.finished < event.attempts else f"; `harness resume {event.run} -n K` adds attempts"
+    return printable(f"run {event.run}: resumed, {event.finished} of {event.attempts} judged{forced}{more}")
 
 
 @describe.register

@@ -21,7 +21,7 @@ from harness.errors import HarnessError, UsageError
 from harness.journal import is_being_written, read_events
 from harness.memory import Memory
 from harness.memory import folder as memory_folder
-from harness.store import RunFolder
+from harness.store import RunFolder, storage_error
 from harness.verdict import Record
 from harness.workspace import clear, end_processes_in, is_in_use, owner_of, processes_in
 from harness.worktree import remove_folder
@@ -208,8 +208,13 @@ def _last_event(run: RunFolder) -> datetime | None:
 
 
 def _folders(parent: Path) -> Iterator[Path]:
-    if parent.is_dir():
-        yield from sorted(path.resolve() for path in parent.iterdir() if path.is_dir() and not path.is_symlink())
+    try:
+        found = [path for path in parent.iterdir() if path.is_dir() and not path.is_symlink()]
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise storage_error(error, parent, "read") from error
+    yield from sorted(path.resolve() for path in found)
 
 
 def _age(path: Path) -> float:

@@ -58,7 +58,7 @@ def curves_table(board: Board) -> FittingTable:
             Column("1.5", [each.get(1.5, "-") for each in fast], goes=2),
             Column("2", [each.get(2.0, "-") for each in fast], goes=3),
             Column("5", [each.get(5.0, "-") for each in fast], goes=1),
-            Column("pass@1", [f"{each[1].passed.estimate:.0%}" if 1 in each else "-" for each in at], goes=4),
+            *([Column("pass@1", [f"{each[1].passed.estimate:.0%}" for each in at], goes=4)] if most > 1 else []),
             Column(f"pass@{most}", [rate_text(each[most].passed) if most in each else "-" for each in at], goes=7),
             Column(f"best@{most}", [best_at_text(each[most]) if most in each else "-" for each in at]),
             Column("per success", [success_text(row) for row in rows], goes=5),

@@ -88,11 +88,9 @@ def run_table(lines: list[RunLine]) -> Table:
         table.add_column(heading, justify="right" if heading == "attempts" else "left", overflow="fold")
     for line in lines:
         started, best = line.state.started, line.best
-        result = (
-            (interval_text(best.published) if best.status == "faster" and best.published else best.status)
-            if best
-            else ""
-        )
+        result = best.status.replace("_", " ") if best else ""
+        if best and best.status == "faster" and best.published:
+            result = interval_text(best.published)
         table.add_row(
             safe(line.folder.name),
             safe(started.task if started else "?"),

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 _DRIVERS = {"postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg", "sqlite": "sqlite"}
 MIGRATIONS = Path(__file__).parent / "migrations"
 VERSION_TABLE = "harness_board_version"
+_TABLES = ("verdicts", "documents")
 _KINDS = ("sqlite", "postgresql")
 # Any number, as long as nobody else's migrations take the same advisory lock.
 _MIGRATION_LOCK = 7_313_609
@@ -30,16 +31,25 @@ def opened(where: str, *, create: bool) -> Iterator[Connection]:
         create: whether an SQLite file that is not there is made.
 
     Raises:
-        UsageError: there is no such file, no such kind of database, or a package is missing.
+        UsageError: there is no such file or kind of database, it is no board, or a package is missing.
         InfrastructureError: the server does not answer, or refuses.
         HarnessError: the database was made by a newer version of the harness.
     """
     engine = _engine(where, create=create)
     from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415 - not everybody has it
 
-    shown = engine.url.render_as_string(hide_password=True)
+    # As it was written, without what drives it and without its password.
+    named = engine.url.set(drivername=engine.url.get_backend_name())
+    shown = named.render_as_string(hide_password=True) if "://" in where else where
     try:
-        if not _is_up_to_date(engine):
+        with engine.connect() as connection:
+            versions = _versions(connection)
+        if not versions and not create:
+            raise UsageError(
+                f"{shown} is no board: nothing was ever published to it.",
+                remedy=f"`harness publish --to {shown}` makes it one.",
+            )
+        if versions != [newest_version()]:
             with _exclusive(engine), engine.begin() as connection:
                 _bring_up_to_date(connection, shown)
         with engine.begin() as connection:
@@ -48,7 +58,7 @@ def opened(where: str, *, create: bool) -> Iterator[Connection]:
         said = str(getattr(error, "orig", None) or error).strip().splitlines()
         raise InfrastructureError(
             f"The board {shown} cannot be used: {said[0] if said else type(error).__name__}",
-            remedy="Check that the server runs, that the name and the rights are right, and that the disk is not full.",
+            remedy=_FILE_REMEDY if engine.dialect.name == "sqlite" else _SERVER_REMEDY,
         ) from error
     finally:
         engine.dispose()
@@ -62,6 +72,8 @@ def _engine(where: str, *, create: bool) -> Engine:
         raise UsageError(
             "A board in a database needs SQLAlchemy and Alembic.", remedy="pip install 'perf-harness[board]'"
         ) from error
+    if not where.strip():
+        raise UsageError("No database is named.", remedy=_REMEDY)
     try:
         url = make_url(where if "://" in where else f"sqlite:///{where}")
         url = url.set(drivername=_DRIVERS.get(url.drivername, url.drivername))
@@ -80,12 +92,21 @@ def _engine(where: str, *, create: bool) -> Engine:
 
 
 _REMEDY = "Write postgresql://user@host/name, sqlite:///FILE, or the path of a file."
+_SERVER_REMEDY = "Check that the server runs, that the name and the rights are right, and that the disk is not full."
+_FILE_REMEDY = (
+    "Check that it may be written, and that the disk is not full. What was published from journals can be again: "
+    "`harness publish --to` another file."
+)
 
 
 def _require_file(database: str | None, *, create: bool) -> None:
     if not database or database == ":memory:":
         raise UsageError("A board in memory would be gone at once.", remedy=_REMEDY)
     path = Path(database)
+    if path.is_dir():
+        raise UsageError(
+            f"{path} is a folder, and a board is a file.", remedy=f"Name a file, as in {path}/board.sqlite."
+        )
     if not create and not path.is_file():
         raise UsageError(f"There is no board {path}.", remedy="`harness publish --to FILE` makes one.")
     if path.is_file() and path.stat().st_size and _first_bytes(path, 15) != b"SQLite format 3":
@@ -114,17 +135,17 @@ def _exclusive(engine: Engine) -> Iterator[None]:
     yield  # PostgreSQL's own advisory lock is taken inside the transaction
 
 
-def _is_up_to_date(engine: Engine) -> bool:
-    """Whether there is nothing to migrate; such a board can be read where it cannot be written.
+def _versions(connection: Connection) -> list[str] | None:
+    """What the database says of its version; None for one that is no board. One of the newest needs no migration.
 
-    Without Alembic, which takes longer to import than a large board to rank.
+    Such a board can be read where it cannot be written. Without Alembic, which takes longer to import than a large
+    board to rank.
     """
     from sqlalchemy import inspect, text  # noqa: PLC0415 - not everybody has it
 
-    with engine.connect() as connection:
-        if not inspect(connection).has_table(VERSION_TABLE):
-            return False
-        return connection.scalars(text(f"SELECT version_num FROM {VERSION_TABLE}")).all() == [newest_version()]  # noqa: S608
+    if not inspect(connection).has_table(VERSION_TABLE):
+        return None
+    return list(connection.scalars(text(f"SELECT version_num FROM {VERSION_TABLE}")))  # noqa: S608
 
 
 def newest_version() -> str:
@@ -137,10 +158,19 @@ def _bring_up_to_date(connection: Connection, shown: str) -> None:
     from alembic import command  # noqa: PLC0415
     from alembic.config import Config  # noqa: PLC0415
     from alembic.util import CommandError  # noqa: PLC0415
-    from sqlalchemy import text  # noqa: PLC0415
+    from sqlalchemy import inspect, text  # noqa: PLC0415
 
     if connection.dialect.name == "postgresql":
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
+    else:
+        # Python's driver would begin with the first row that is written: tables made before would outlive a crash.
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+    taken = set(inspect(connection).get_table_names()) & set(_TABLES)
+    if taken and not _versions(connection):
+        raise UsageError(
+            f"{shown} has a table {min(taken)} that is not of a board, or of one that was never finished.",
+            remedy="Choose another file or database.",
+        )
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     config.attributes["connection"] = connection

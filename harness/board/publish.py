@@ -35,7 +35,8 @@ class Published:
 def publish(runs: Iterable[RunFolder], where: str) -> Published:
     """Put the verdicts of runs on a board; those that are there are brought up to date.
 
-    A run that is not over is published as far as it came. All of it happens in one transaction.
+    A run that is not over is published as far as it came. All of it happens in one transaction; where there is no
+    verdict, nothing happens.
 
     Raises:
         HarnessError: see `database.opened`.
@@ -49,12 +50,14 @@ def publish(runs: Iterable[RunFolder], where: str) -> Published:
             rows |= {(row["run_key"], row["attempt"]): row for row in _rows(run)}
         except HarnessError as error:
             done.problems.append(str(error))
+    if not rows:
+        return done  # no board is made for nothing
     with opened(where, create=True) as connection:
         from harness.board.tables import DOCUMENTS, VERDICTS  # noqa: PLC0415
 
         before = connection.scalar(select(func.count()).select_from(VERDICTS)) or 0
         ordered = [rows[key] for key in sorted(rows)]  # two that publish at once take their locks in one order
-        for table in (VERDICTS, DOCUMENTS) if ordered else ():
+        for table in (VERDICTS, DOCUMENTS):
             names = table.c.keys()
             connection.execute(
                 _upsert(connection.dialect.name, table), [{name: row[name] for name in names} for row in ordered]

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from command_line import harness
 from records import AT, COMMIT, HOSTILE, story, verdict, write_run
 
 from harness.board.database import MIGRATIONS, newest_version, opened
@@ -280,6 +281,56 @@ def test_an_address_that_is_none_is_told_without_its_password(
     assert "secret" not in str(refused.value)
 
 
+_KILLED_AFTER = """
+import os, signal, sys
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
+from harness.board.database import opened
+left = [int(sys.argv[2])]
+@event.listens_for(Engine, "after_cursor_execute")
+def count(connection, cursor, statement, *_):
+    left[0] -= not statement.startswith(("PRAGMA", "SELECT"))
+    if left[0] == 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+with opened(sys.argv[1], create=True):
+    pass
+"""
+
+
+@pytest.mark.parametrize("statements", [2, 4, 5, 8, 10, 12])
+def test_a_migration_that_is_killed_leaves_the_board_as_it_was(statements: int, tmp_path: Path) -> None:
+    """In the middle of SQLite's way to drop a column, the table of verdicts is gone for a moment."""
+    runs, board = two_runs(tmp_path), str(tmp_path / "board.sqlite")
+    line = [sys.executable, "-c", _KILLED_AFTER, board, str(statements)]
+    killed = subprocess.run(line, capture_output=True, cwd=Path(__file__).parents[2], check=False)
+    assert killed.returncode == -9, killed.stderr
+    with pytest.raises(UsageError, match="nothing was ever published to it"):
+        list(read_board(board))
+    assert publish(runs, board).new == 2
+    assert len(list(read_board(board))) == 2
+
+
+@pytest.mark.parametrize("table", ["verdicts", "documents"])
+def test_a_database_of_something_else_gets_no_tables(board: str, table: str, tmp_path: Path) -> None:
+    """Nor by being read, as an empty one."""
+    from sqlalchemy import create_engine, inspect, text
+
+    url = f"sqlite:///{board}" if "://" not in board else board.replace("postgresql", "postgresql+psycopg")
+    if "://" not in board:
+        Path(board).parent.mkdir(parents=True)
+        Path(board).touch()
+    engine = create_engine(url)
+    with pytest.raises(UsageError, match="is no board: nothing was ever published to it"):
+        list(read_board(board))
+    assert inspect(engine).get_table_names() == []
+    with engine.begin() as connection:
+        connection.execute(text(f"CREATE TABLE {table} (of_the_court TEXT)"))
+    with pytest.raises(UsageError, match=f"has a table {table} that is not of a board"):
+        publish(two_runs(tmp_path), board)
+    assert inspect(engine).get_table_names() == [table]
+    engine.dispose()
+
+
 def test_a_file_that_is_something_else_is_not_touched(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("Chapter 1. It was a dark and stormy night.")
     with pytest.raises(UsageError, match="no SQLite database"):
@@ -287,6 +338,29 @@ def test_a_file_that_is_something_else_is_not_touched(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="There is no board"):
         list(read_board(str(tmp_path / "nowhere.sqlite")))
     assert not (tmp_path / "nowhere.sqlite").exists()
+    with pytest.raises(UsageError, match=r"is a folder, and a board is a file\.\n.*board\.sqlite"):
+        publish(two_runs(tmp_path / "runs"), str(tmp_path))
+    with pytest.raises(UsageError, match="No database is named"):
+        publish(two_runs(tmp_path / "runs"), " ")
+
+
+def test_the_verbs_say_what_is_missing(tmp_path: Path) -> None:
+    nothing = harness(tmp_path, "publish", "--to", "board.sqlite", "--out", "elsewhere")
+    assert (nothing.returncode, nothing.stdout) == (0, "No runs in elsewhere yet: nothing was published.\n")
+    write_run(tmp_path / "begun", verdict(), story(verdict())[:1])
+    begun = harness(tmp_path, "publish", "--to", "board.sqlite", "--out", "begun")
+    assert begun.stdout == "Nothing was judged yet: nothing was published.\n"
+    assert not (tmp_path / "board.sqlite").exists()
+
+    write_run(tmp_path / "runs", verdict(run="moe_align-20261121-004512"))
+    assert harness(tmp_path, "publish", "--to", "board.sqlite").stdout == "1 verdict is on the board, 1 new.\n"
+    for source in (["--from", "board.sqlite"], []):
+        other = harness(tmp_path, "leaderboard", *source, "--task", "sort")
+        where = "on this board" if source else "in runs"
+        assert other.stdout == f"No attempts {where} of task sort. Leave that out to see what there is.\n"
+    no_run = harness(tmp_path, "leaderboard", "--from", "board.sqlite", "mine")
+    assert no_run.stdout == "No attempts on this board of run mine. Leave that out to see what there is.\n"
+    assert "Usage: harness publish [OPTIONS] [RUN]..." in harness(tmp_path, "publish", "-h").stdout
 
 
 def test_the_verbs_publish_and_rank(tmp_path: Path) -> None:
@@ -296,7 +370,7 @@ def test_the_verbs_publish_and_rank(tmp_path: Path) -> None:
     done = subprocess.run(
         [*cli, "publish", "--to", board, "--out", str(tmp_path / "runs")], capture_output=True, text=True, check=True
     )
-    assert done.stdout == "2 verdicts are on the board, 2 of them new.\n"
+    assert done.stdout == "2 verdicts are on the board, 2 new.\n"
     ranked = subprocess.run(
         [*cli, "leaderboard", "--from", board, "--format", "csv"], capture_output=True, text=True, check=True
     )

@@ -89,6 +89,12 @@ def test_list_show_and_leaderboard(tmp_path: Path) -> None:
     assert markdown.startswith("### moe\\_align on AMD EPYC\n")
 
 
+def test_words_have_no_underscores_for_people(tmp_path: Path) -> None:
+    write_run(tmp_path / "runs", verdict("no_patch"))
+    assert "no patch" in harness("list", cwd=tmp_path).stdout
+    assert json.loads(harness("list", "--json", cwd=tmp_path).stdout)["runs"][0]["best"]["status"] == "no_patch"
+
+
 def test_every_verb_prints_one_json_document(tmp_path: Path) -> None:
     folder = write_run(tmp_path / "runs", verdict())
     [line] = json.loads(harness("list", "--json", cwd=tmp_path).stdout)["runs"]

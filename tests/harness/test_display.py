@@ -14,6 +14,7 @@ from records import AT, HOSTILE, progress, story, verdict, write_run
 from rich.console import Console
 
 from harness.display import JsonDisplay, PlainDisplay, print_summary
+from harness.event_text import describe
 from harness.events import (
     AgentStep,
     AttemptFinished,
@@ -252,3 +253,9 @@ def test_many_attempts_get_a_line_each_and_none_is_said(tmp_path: Path) -> None:
     assert "decode-1" not in stream.getvalue() and "004  faster" in stream.getvalue()
     print_summary([], folder, console=Console(file=stream, width=200))
     assert "No attempt was judged." in stream.getvalue()
+
+
+def test_a_run_with_nothing_left_to_do_says_what_would_add_to_it() -> None:
+    done = RunResumed(at=AT, run="r-1", attempts=3, finished=3, harness_version="0")
+    assert describe(done) == "run r-1: resumed, 3 of 3 judged; `harness resume r-1 -n K` adds attempts"
+    assert "adds attempts" not in describe(done.model_copy(update={"attempts": 4}))

@@ -15,7 +15,7 @@ import pytest
 from records import AT, verdict, write_run
 from test_memory import entry
 
-from harness.errors import UsageError
+from harness.errors import StorageError, UsageError
 from harness.housekeeping import clean, look, parse_age
 from harness.journal import Journal
 from harness.memory import Memory
@@ -91,6 +91,16 @@ def test_folders_that_are_nobodys_business_stay(tmp_path: Path) -> None:
     for path in (worktrees / "my thesis", out / "notes"):
         os.utime(path, (0, 0))
     assert look(out, worktrees, timedelta(0)).leftovers == []
+
+
+def test_a_file_where_a_folder_is_meant_is_not_clean(tmp_path: Path) -> None:
+    file = tmp_path / "runs.txt"
+    file.touch()
+    with pytest.raises(StorageError, match=r"runs\.txt: Not a directory"):
+        look(file, tmp_path / "worktrees", None, tmp_path)
+    with pytest.raises(StorageError, match=r"runs\.txt: Not a directory"):
+        look(tmp_path / "runs", file, None, tmp_path)
+    assert look(tmp_path / "no runs", tmp_path / "no worktrees", None, tmp_path).leftovers == []
 
 
 def test_checkouts_that_were_asked_to_stay_go_only_by_age(tmp_path: Path) -> None:

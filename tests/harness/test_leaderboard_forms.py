@@ -110,6 +110,15 @@ def test_a_narrow_terminal_leaves_columns_out_and_cuts_none(width: int) -> None:
     assert not left_out or width < 100
 
 
+def test_few_attempts_have_one_column_of_pass_at_1() -> None:
+    [board] = leaderboard([verdict(attempt="001"), verdict(attempt="002")])
+    console = Console(width=120, file=io.StringIO())
+    console.print(*boards_rendered([board]))
+    assert isinstance(console.file, io.StringIO)
+    [headings] = [line for line in console.file.getvalue().splitlines() if "fast 1" in line]
+    assert headings.count("pass@1") == 1
+
+
 def test_a_table_of_80_columns_keeps_the_name_beside_a_wide_interval() -> None:
     [board] = leaderboard([verdict(agent="replay", run="r1"), verdict("incorrect", agent="replay", run="r1")])
     console = Console(width=80, file=io.StringIO())
