@@ -15,7 +15,7 @@ from harness.events import AdmissionStep, Emit, Step
 from harness.git import Repository
 from harness.known_effect import require_known_effect
 from harness.metric import command_spec
-from harness.noise import require_quiet
+from harness.noise import noise_text, require_quiet
 from harness.sandbox import current_sandbox
 from harness.task import DeviceChoice, LoadedTask
 from harness.timing.client import check_outputs, describe, measure
@@ -153,9 +153,8 @@ def admit(loaded: LoadedTask, repository: Repository, root: Path, scratch: Path,
     if not isinstance(measured, Measurement):
         raise AdmissionError(f"The base cannot be timed against itself: {explain(measured)}")
     noise = NoiseFloor(speedup=measured.speedup, sessions=measured.sessions)
-    low, high = noise.speedup.low, noise.speedup.high
     require_quiet(noise)
-    report.passed("noise", f"base against itself: {noise.speedup.estimate:.3f}x [{low:.3f}, {high:.3f}]")
+    report.passed("noise", noise_text(noise, loaded.task.min_effect))
 
     report.started("known_effect")
     injected = job.model_copy(update={"seed": seed + 2, "scratch": str(scratch / "known-effect")})

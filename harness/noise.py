@@ -18,6 +18,14 @@ def noise_of(floor: NoiseFloor) -> float:
     return max(floor.speedup.high - 1, 1 - floor.speedup.low)
 
 
+def noise_text(floor: NoiseFloor, min_effect: float) -> str:
+    """One sentence for whoever waits for a verdict; it says so where the noise decides, and not the task."""
+    found = floor.speedup
+    text = f"base against itself: {found.estimate:.3f}x [{found.low:.3f}, {found.high:.3f}]"
+    noise = noise_of(floor)
+    return text if noise <= min_effect else f"{text}; nothing below {noise:.1%} is claimed on this machine now"
+
+
 def require_quiet(floor: NoiseFloor, calibrated: float = 0.0) -> None:
     """Refuse a machine on which nothing could be claimed.
 

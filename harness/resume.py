@@ -17,7 +17,7 @@ from harness import __version__
 from harness.admission import now, resolve_device
 from harness.attempts import work_out
 from harness.cluster.nodes import device_begun_on
-from harness.errors import UsageError
+from harness.errors import TaskError, UsageError
 from harness.events import AttemptFinished, Emit, Event, RunResumed, RunStarted
 from harness.frame import Frame, frame
 from harness.journal import fold, is_being_written, read_events
@@ -28,6 +28,7 @@ from harness.run import RunOutcome, agent_for, limits_of
 from harness.run_budget import RunBudget, Spent
 from harness.spent import session_cost
 from harness.store import RunFolder, find_run
+from harness.task import find_task_file
 from harness.timing.machine import describe_device
 from harness.verdict import Verdict
 
@@ -75,6 +76,7 @@ def resume_run(wanted: ResumeOptions, emit: Emit) -> RunOutcome:
     plan = read_plan(folder)
     options = _options(plan, wanted, folder)
     require_possible(options)
+    _require_task(options.task, folder)
     with frame(options, emit, folder) as run:
         if read_plan(folder) != plan:  # read before the lock was ours
             raise UsageError(
@@ -134,6 +136,16 @@ def _options(plan: Plan, wanted: ResumeOptions, folder: RunFolder) -> RunOptions
     asked = {name: getattr(wanted, name) for name in _CHANGEABLE}
     changed = {name: value for name, value in asked.items() if value is not None}
     return replace(options, attempts=options.attempts + wanted.more, out=folder.path.parent, **changed)
+
+
+def _require_task(task: str, folder: RunFolder) -> None:
+    try:
+        find_task_file(task)
+    except TaskError as error:
+        raise UsageError(
+            f"The task that the run {folder.name} was begun with is gone: {task}.",
+            remedy="Put it back, or start a new run.",
+        ) from error
 
 
 def _changes(run: Frame, plan: Plan) -> list[str]:

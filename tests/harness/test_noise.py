@@ -11,7 +11,7 @@ from records import interval
 from tiny_task import TinyTask
 
 from harness.errors import InfrastructureError
-from harness.noise import noise_of, require_quiet, require_telling
+from harness.noise import noise_of, noise_text, require_quiet, require_telling
 from harness.timing.statistics import Estimate
 from harness.verdict import NoiseFloor
 
@@ -24,6 +24,12 @@ def floor(low: float, high: float) -> NoiseFloor:
 def test_less_than_the_whole_is_a_smallest_effect(low: float, high: float, effect: float) -> None:
     assert noise_of(floor(low, high)) == pytest.approx(effect)
     require_quiet(floor(low, high), calibrated=0.5)
+
+
+def test_noise_above_the_tasks_smallest_effect_is_said_to_decide() -> None:
+    assert noise_text(floor(0.99, 1.015), 0.02) == "base against itself: 1.000x [0.990, 1.015]"
+    loud = "base against itself: 1.000x [0.449, 1.013]; nothing below 55.1% is claimed on this machine now"
+    assert noise_text(floor(0.449, 1.013), 0.02) == loud
 
 
 @pytest.mark.parametrize("high", [2.0, 31.5, math.inf, math.nan])

@@ -223,6 +223,15 @@ def change_task(tiny: TinyTask) -> str:
     return "the task file"
 
 
+def test_a_task_that_is_gone_is_named(templates: dict[str, Path], tiny: TinyTask, tmp_path: Path) -> None:
+    run = finished(templates, tiny, tmp_path, keep=1)
+    before = run.journal.read_bytes()
+    tiny.file.rename(tiny.folder / "moved.yaml")
+    with pytest.raises(UsageError, match=rf"the run {run.name} was begun with is gone: .*tiny\.yaml\.\nPut it back"):
+        resume_run(ResumeOptions(run=run.name, out=run.path.parent), lambda _: None)
+    assert run.journal.read_bytes() == before
+
+
 def test_what_has_changed_is_refused_unless_forced(templates: dict[str, Path], tiny: TinyTask, tmp_path: Path) -> None:
     run = finished(templates, tiny, tmp_path, keep=1)
     before = run.journal.read_bytes()
