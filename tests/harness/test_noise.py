@@ -62,7 +62,12 @@ def test_a_run_on_such_a_machine_ends_before_its_first_attempt(tiny: TinyTask, t
     """The base is as fast as its process likes: up to thirty times as slow, as on a machine with too much to do."""
     text = tiny.core.read_text().replace("range(20)", "range(LUCK)")
     tiny.core.write_text(f"import random\n\nLUCK = int(20 * 30 ** random.SystemRandom().random())\n{text}")
-    done = harness(tmp_path, "run", str(tiny.file), "--agent", "nop", "--sandbox", "none")
+    for _ in range(3):  # once in a hundred times luck is even
+        done = harness(tmp_path, "run", str(tiny.file), "--agent", "nop", "--sandbox", "none")
+        if done.returncode == 4:
+            break
     assert done.returncode == 4
-    assert "error: This machine is too noisy to judge on: the base against itself comes to" in done.stderr
+    said = "error: This machine is too noisy to judge on: "
+    itself, injected = f"{said}the base against itself comes to", f"{said}where 0.50x was injected"
+    assert itself in done.stderr or injected in done.stderr
     assert "Traceback" not in done.stderr + done.stdout
