@@ -15,7 +15,7 @@ from harness.verdict_folder import holds_verdicts, read_state
 
 RECORD = BUNDLED / "moe_align" / "records" / "h100"
 VLLM_RECORD = BUNDLED / "vllm_moe_align" / "records" / "h100"
-SHAPES_FILE, LAYER = "thirteen_shapes.json", "moe_layer.json"
+SHAPES_FILE, LAYER, LIMITS = "thirteen_shapes.json", "moe_layer.json", "moe_limits.json"
 VLLM_TITLE = "vLLM's own file, judged"
 LAYER_TITLE = "Inside a MoE layer"
 GIVEN = "given"  # `benchmarks.moe_layer`'s name for an alignment that is known beforehand
@@ -77,7 +77,7 @@ def shapes_table(measured: dict[str, Any], of_vllm: dict[str, Any] | None) -> Re
         method="median of 60 replays of a CUDA graph of 64 calls over a ring of 4 inputs, one process after the other; "
         "outputs checked. Columns: tokens x top-k, experts, block",
         command="python -m benchmarks.moe_align tasks/moe_align/records/h100/*/model_patch.diff"
-        + "; python -m benchmarks.vllm_moe_align tasks/vllm_moe_align/records/h100/*/model_patch.diff" * bool(others),
+        + "; python -m benchmarks.vllm_moe_align PATCH ..." * bool(others),
         columns=[shape_name(shape) for shape in SHAPES],
         headline=shape_name(SEED_SHAPE),
         rows=[*published, *others, *(measured_row(names[name], SHAPES_FILE, times) for name, times in taken.items())],

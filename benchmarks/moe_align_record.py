@@ -5,10 +5,12 @@
 - the attempts' verdicts in tasks/moe_align/records/h100, and in tasks/vllm_moe_align/records/h100 if there are any;
 - in the first of them `thirteen_shapes.json`, what `python -m benchmarks.moe_align` says last,
 - beside the second, if it is there, the same of `python -m benchmarks.vllm_moe_align`;
-- and `moe_layer.json`, if it is there: what `python -m benchmarks.moe_layer` says last, or writes with `--json`;
+- and `moe_layer.json` and `moe_limits.json`, if they are there: what `python -m benchmarks.moe_layer` and
+  `benchmarks.moe_limits` say last, or write with `--json`;
 
 and writes `references.json` there and the tables between the marks `<!-- made by make records -->` in README.md and
-docs/moe_align.md: no figure is typed twice. `--keep`, `--shapes`, `--vllm-shapes` and `--layer` bring in new ones.
+docs/moe_align.md: no figure is typed twice. `--keep`, `--shapes`, `--vllm-shapes`, `--layer` and
+`--limits` bring in new ones.
 With `--check` nothing is written, and what is out of date is named.
 """
 
@@ -20,7 +22,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from benchmarks.moe_align_figures import LAYER, RECORD, SHAPES_FILE, VLLM_RECORD, as_text, references
+from benchmarks.moe_align_figures import LAYER, LIMITS, RECORD, SHAPES_FILE, VLLM_RECORD, as_text, references
 from benchmarks.moe_align_tables import documents
 from harness.task import BUNDLED
 from harness.verdict import Verdict
@@ -46,9 +48,12 @@ def main() -> None:
     parser.add_argument(
         "--layer", type=Path, metavar="FILE", help="what python -m benchmarks.moe_layer printed or wrote"
     )
+    parser.add_argument(
+        "--limits", type=Path, metavar="FILE", help="what python -m benchmarks.moe_limits printed or wrote"
+    )
     parser.add_argument("--check", action="store_true", help="change nothing; exit with 1 if a file is out of date")
     options = parser.parse_args()
-    if options.check and (options.keep or options.shapes or options.vllm_shapes or options.layer):
+    if options.check and (options.keep or options.shapes or options.vllm_shapes or options.layer or options.limits):
         parser.error("--check changes nothing, and goes with nothing else")
     for attempt, name in options.keep:
         keep(Path(attempt), name, RECORD, VLLM_RECORD)
@@ -56,6 +61,7 @@ def main() -> None:
         (options.shapes, "microseconds", RECORD / SHAPES_FILE),
         (options.vllm_shapes, "microseconds", VLLM_RECORD / SHAPES_FILE),
         (options.layer, "rows", RECORD / LAYER),
+        (options.limits, "rows", RECORD / LIMITS),
     )
     for source, key, target in brought:
         if source is not None:
@@ -84,6 +90,8 @@ def keep(attempt: Path, name: str, moe_align: Path, vllm: Path) -> None:
     folder = record / name
     folder.mkdir(parents=True, exist_ok=True)
     for file in KEPT:
+        if record == vllm and file == KEPT[0]:
+            continue  # it holds lines of vLLM's, which are fetched and never kept
         if (attempt / file).is_file():
             shutil.copyfile(attempt / file, folder / file)
     print(f"{folder}: {verdict.message}")

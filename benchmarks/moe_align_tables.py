@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.moe_align_figures import LAYER_TITLE, SHAPES_FILE, VLLM_TITLE
+from benchmarks.moe_align_figures import LAYER_TITLE, LIMITS, SHAPES_FILE, VLLM_TITLE, shape_name
 from benchmarks.moe_align_published import BEST, EARLIER, EMPTY, TRITON, VLLM
 from harness.attempt_board import AttemptBoard, attempt_boards
 from harness.reference_forms import cells, figure_text, has_means, headings, measured_text, ratio_note
@@ -34,6 +35,7 @@ def documents(found: References, record: Path, vllm: Path, root: Path) -> dict[P
         },
         story: {
             "13 shapes": by_shape(shapes),
+            "what limits it": limits(record / LIMITS),
             "inside a layer": whole([table for table in found.tables if table.title.startswith(LAYER_TITLE)]),
             "vLLM": whole([table for table in found.tables if table.title == VLLM_TITLE]),
         },
@@ -112,6 +114,20 @@ def _in_words(table: ReferenceTable, record: ReferenceRow, best: ReferenceRow) -
         f"Bold: faster than the best known. Over all {len(table.columns)}, the record takes 1/{four:.1f} of the four\n"
         f"kernels' time, 1/{vllm:.1f} of vLLM 0.33's and {known:.2f} times that of the best known of each shape."
     )
+
+
+def limits(file: Path) -> str:
+    """A shape a line: what the record's time is made of, as `benchmarks.moe_limits` says; nothing without its file."""
+    if not file.is_file():
+        return ""
+    keys = ("roofline_us", "overlapping_us", "through_memory_us", "taken_us", "beyond_us")
+    rows = [
+        [shape_name(tuple(row["shape"])), str(row["launches"]), *(f"{row[key]:.2f}" for key in keys)]
+        for row in json.loads(file.read_text(encoding="utf-8"))["rows"]
+        if row["alignment"] == "reference"
+    ]
+    names = ("shape", "launches", "roofline", "launches alone", "each reads the last one's word", "taken", "beyond")
+    return "\n".join(_table(names, rows))
 
 
 def whole(tables: Sequence[ReferenceTable]) -> str:

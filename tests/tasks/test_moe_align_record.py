@@ -21,37 +21,46 @@ CASES = [
     (1, 8, 256, 16, "uniform", "int32", True, 0.0),
     (11, 3, 5, 6, "uniform", "int64", False, 0.2),
     (64, 8, 64, 64, "zipf", "int32", False, 0.0),
-    (171, 3, 33, 1, "uniform", "int32", True, 0.05),
+    (70, 3, 33, 2, "uniform", "int32", True, 0.05),
     (700, 1, 300, 48, "uniform", "int64", False, 0.0),
     (2100, 1, 8, 16, "one", "int32", True, 0.01),
     (20, 1, 1025, 4, "uniform", "int32", True, 0.0),
+    (70, 1, 1025, 4, "uniform", "int32", True, 0.0),
+    (520, 1, 200, 48, "zipf", "int64", True, 0.1),
 ]
+# How ids are cut (`_chunking`: ranked, counted at once, in a group), whatever their number: the ways of large inputs.
+CHUNKINGS = [(64, 256, 1), (64, 64, 2), (128, 128, 4)]
 
 PROGRAM = """
 import json, sys
 import torch
-from moe_align.align import _align_with_triton
+from moe_align import align
 import bench
 
 torch.set_num_threads(1)
-for number, case in enumerate(json.loads(sys.argv[1])):
+for number, (case, chunking) in enumerate(json.loads(sys.argv[1])):
+    if chunking:
+        align._chunking = lambda numel, experts: chunking
+        align.ONE_SUM = 0 if chunking[2] == 4 else align.ONE_SUM  # without adding up, and with
     tokens, top_k, experts, block, routing, dtype, mapped, bad = case
     options = {"routing": routing, "dtype": dtype, "mapped": mapped, "bad": bad}
     workload = bench._workload("case", tokens, top_k, experts, block, **options)
     inputs = bench.make_inputs(workload, number)
     ids = inputs["topk_ids"].reshape(-1)
-    outputs = _align_with_triton(ids, block, experts, inputs["expert_map"])
+    outputs = align._align_with_triton(ids, block, experts, inputs["expert_map"])
     wrong = bench.check(workload, inputs, outputs)
     assert wrong is None, f"{case}: {wrong}"
     print("right:", case)
 """
 
 
-def run_cases(patch: Path, cases: list[tuple[object, ...]], space: Path) -> subprocess.CompletedProcess[str]:
+def run_cases(
+    patch: Path, cases: list[tuple[object, ...]], space: Path, chunking: tuple[int, int, int] | None = None
+) -> subprocess.CompletedProcess[str]:
     shutil.copytree(TASK / "target", space / "target")
     subprocess.run(["git", "apply", str(patch)], cwd=space / "target", check=True)
     return subprocess.run(
-        [sys.executable, "-c", PROGRAM, json.dumps(cases)],
+        [sys.executable, "-c", PROGRAM, json.dumps([(case, chunking) for case in cases])],
         env={
             **os.environ,
             "TRITON_INTERPRET": "1",
@@ -67,6 +76,14 @@ def run_cases(patch: Path, cases: list[tuple[object, ...]], space: Path) -> subp
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_the_record_is_right(case: tuple[object, ...], tmp_path: Path) -> None:
     done = run_cases(RECORD / "reference.diff", [case], tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "right:" in done.stdout
+
+
+@pytest.mark.parametrize("chunking", CHUNKINGS, ids=str)
+def test_the_record_is_right_however_ids_are_cut(chunking: tuple[int, int, int], tmp_path: Path) -> None:
+    case = (1300, 1, 40, 16, "zipf", "int64", True, 0.1)
+    done = run_cases(RECORD / "reference.diff", [case], tmp_path, chunking)
     assert done.returncode == 0, done.stderr
     assert "right:" in done.stdout
 
