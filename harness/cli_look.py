@@ -116,6 +116,9 @@ def leaderboard(
     ] = None,
     task: Annotated[str | None, typer.Option("--task", metavar="NAME", help="Only the boards of this task.")] = None,
     mix_devices: Annotated[bool, typer.Option("--mix-devices", help="One board over all devices.")] = False,
+    all_figures: Annotated[
+        bool, typer.Option("--all-figures", help="All tables of reference figures, not the first alone.")
+    ] = False,
     board: Annotated[
         str | None, typer.Option("--from", metavar="URL", help="Rank what was published there, not the folder of runs.")
     ] = None,
@@ -150,7 +153,7 @@ def leaderboard(
 
         typer.echo(boards_html(ranking), nl=False)
     elif ranking.boards:
-        print_parts(*ranking.rendered())
+        print_parts(*ranking.rendered(all_figures=all_figures))
     else:
         typer.echo(_nothing_to_rank(out if board is None else None, task, runs))
 

@@ -76,8 +76,8 @@ class Ranking:
 
         return attempts_csv(self.attempts) if self.attempts else boards_csv(self.agents)
 
-    def rendered(self) -> list[RenderableType]:
-        """For the terminal."""
+    def rendered(self, *, all_figures: bool = False) -> list[RenderableType]:
+        """For the terminal; of reference figures the first table, unless all are asked for."""
         from harness.attempt_board_forms import attempts_table  # noqa: PLC0415
         from harness.leaderboard_tables import boards_rendered  # noqa: PLC0415
         from harness.reference_forms import references_rendered  # noqa: PLC0415
@@ -86,7 +86,7 @@ class Ranking:
         for board in self.boards:
             parts += boards_rendered([board]) if isinstance(board, Board) else [attempts_table(board)]
             if found := self.below(board):
-                parts += references_rendered(board.task, found)
+                parts += references_rendered(board.task, found, whole=all_figures)
         return parts
 
 

@@ -113,10 +113,24 @@ def references_view(references: References | None, problem: str = "") -> dict[st
     }
 
 
-def references_rendered(task: str, references: References) -> list[RenderableType]:
-    """For the terminal: one figure a row, the headline's, and the mean; all of them are on a page and in JSON."""
-    parts: list[RenderableType] = [safe(f"{task}: {HEADING.lower()}", "bold")]
-    return [*parts, *(_rendered(table) for table in references.tables), safe(NOTE, "dim")]
+def references_rendered(task: str, references: References, *, whole: bool = False) -> list[RenderableType]:
+    """For the terminal: one figure a row, the headline's, and the mean; all of them are on a page and in JSON.
+
+    Args:
+        task: whose figures they are.
+        references: the figures.
+        whole: draw all tables; otherwise the first, and name the others: the ranking above them is what was asked for.
+    """
+    shown = references.tables if whole else references.tables[:1]
+    parts: list[RenderableType] = [safe(f"{task}: {HEADING.lower()}", "bold"), *map(_rendered, shown)]
+    if left_out := references.tables[len(shown) :]:
+        parts.append(safe(_left_out_text([table.title for table in left_out])))
+    return [*parts, safe(NOTE, "dim")]
+
+
+def _left_out_text(titles: list[str]) -> str:
+    more = "1 more table" if len(titles) == 1 else f"{len(titles)} more tables"
+    return f"{more} (--all-figures; every figure with --format markdown, html or json): {'; '.join(titles)}."
 
 
 def _rendered(table: ReferenceTable) -> Table:

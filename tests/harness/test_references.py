@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from command_line import harness
 from records import HOSTILE, verdict, write_run
 from reference_figures import a_row, a_table, write_references
 from rich.console import Console
@@ -105,12 +106,27 @@ def test_the_terminal_shows_them_apart_within_80_columns() -> None:
     stream = StringIO()
     long = a_table(rows=[a_row("a label that is as long as a label may be, with words enough to fold it" + "!" * 9)])
     found = References.model_validate({"tables": [a_table(), {**long, "title": "Another"}]})
-    Console(file=stream, width=80).print(*references_rendered("tiny", found))
+    Console(file=stream, width=80).print(*references_rendered("tiny", found, whole=True))
     text = stream.getvalue()
     assert f"tiny: {HEADING.lower()}" in text and max(map(len, text.splitlines())) <= 80
     [ours] = [line for line in text.splitlines() if " ours " in line]
     assert ours.split() == ["ours", "measured", "4.00", "2.00", "2.00x", "*"]
     assert "a ratio across machines is no comparison" in " ".join(text.split())
+
+
+def test_the_terminal_names_the_tables_that_it_does_not_show(tmp_path: Path) -> None:
+    folder = write_run(tmp_path / "runs", verdict())
+    titles = ("First", "Second", "Third")
+    write_references(folder.references, *(a_table(title=title, rows=[a_row(f"of {title}")]) for title in titles))
+    text, everything, whole = (
+        harness(tmp_path, "leaderboard", str(folder.path), *more).stdout
+        for more in ([], ["--all-figures"], ["--format", "markdown"])
+    )
+    assert "of First" in text and "of Second" not in text and "of Third" not in text
+    assert "2 more tables (--all-figures; every figure with --format markdown, html or json): Second; Third." in text
+    for title in titles:
+        assert f"of {title}" in everything and f"of {title}" in whole
+    assert "more tables" not in everything
 
 
 def test_markdown_and_json_have_every_figure_and_nothing_comes_alive() -> None:
