@@ -8,9 +8,9 @@ base and patch are timed one after the other in one process. `harness verify` gi
 
 from __future__ import annotations
 
+import argparse
 import json
 import statistics
-import sys
 import tempfile
 from collections.abc import Callable
 from functools import partial
@@ -22,7 +22,7 @@ import torch
 
 from benchmarks.cuda_graphs import CallGraph
 from benchmarks.moe_align_published import BEST, SHAPES, TRITON, VLLM
-from benchmarks.patched_targets import MOE_ALIGN, load_align, load_module, name_of
+from benchmarks.patched_targets import MOE_ALIGN, load_align, load_module, name_of, parse_patches
 from harness.intervals import geometric_mean
 from harness.timing.bench import Workload
 
@@ -33,10 +33,13 @@ RING = 4
 
 def main() -> None:
     """Print the table, and its figures as one line of JSON."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.moe_align", description="The 13 published shapes.")
+    parser.add_argument("patches", nargs="*", type=Path, metavar="PATCH", help="of the moe_align target")
+    patches = parse_patches(parser, parser.parse_args().patches)
     bench = load_module("moe_align_bench", MOE_ALIGN / "bench.py")
     columns: dict[str, list[float]] = {f"published: {anchor.name}": anchor.times for anchor in (TRITON, VLLM, BEST)}
     with tempfile.TemporaryDirectory() as space:
-        for number, patch in enumerate([None, *map(Path, sys.argv[1:])]):
+        for number, patch in enumerate(patches):
             align = load_align(patch, Path(space) / str(number)).moe_align_block_size
             columns[name_of(patch)] = [time_shape(align, bench, *shape) for shape in SHAPES]
     for name, times in columns.items():

@@ -10,26 +10,23 @@
 
 and writes `references.json` there and the tables between the marks `<!-- made by make records -->` in README.md and
 docs/moe_align.md: no figure is typed twice. `--keep`, `--shapes`, `--vllm-shapes`, `--layer` and
-`--limits` bring in new ones.
+`--limits` bring in new ones; nothing is written where one of them is not what it should be.
 With `--check` nothing is written, and what is out of date is named.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import shutil
 import sys
 from pathlib import Path
 
+from benchmarks.moe_align_brought import LayerSaid, LimitsSaid, ShapesSaid, keep, last_line
 from benchmarks.moe_align_figures import LAYER, LIMITS, RECORD, SHAPES_FILE, VLLM_RECORD, as_text, references
 from benchmarks.moe_align_tables import documents
 from harness.task import BUNDLED
-from harness.verdict import Verdict
 from harness.verdict_folder import holds_verdicts
 
 ROOT = BUNDLED.parent
-KEPT = ("model_patch.diff", "verdict.json", "samples.json")
 
 
 def main() -> None:
@@ -55,18 +52,23 @@ def main() -> None:
     options = parser.parse_args()
     if options.check and (options.keep or options.shapes or options.vllm_shapes or options.layer or options.limits):
         parser.error("--check changes nothing, and goes with nothing else")
-    for attempt, name in options.keep:
-        keep(Path(attempt), name, RECORD, VLLM_RECORD)
     brought = (
-        (options.shapes, "microseconds", RECORD / SHAPES_FILE),
-        (options.vllm_shapes, "microseconds", VLLM_RECORD / SHAPES_FILE),
-        (options.layer, "rows", RECORD / LAYER),
-        (options.limits, "rows", RECORD / LIMITS),
+        (options.shapes, "microseconds", ShapesSaid, RECORD / SHAPES_FILE),
+        (options.vllm_shapes, "microseconds", ShapesSaid, VLLM_RECORD / SHAPES_FILE),
+        (options.layer, "rows", LayerSaid, RECORD / LAYER),
+        (options.limits, "rows", LimitsSaid, RECORD / LIMITS),
     )
-    for source, key, target in brought:
-        if source is not None:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_text(last_line(source, key) + "\n", encoding="utf-8")
+    try:
+        lines = {
+            target: last_line(source, key, wanted) for source, key, wanted, target in brought if source is not None
+        }
+        for attempt, name in options.keep:
+            keep(Path(attempt), name, RECORD, VLLM_RECORD)
+    except ValueError as error:
+        parser.error(str(error))
+    for target, line in lines.items():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(line + "\n", encoding="utf-8")
     found = references(RECORD, VLLM_RECORD)
     wanted = {RECORD / "references.json": as_text(found), **documents(found, RECORD, VLLM_RECORD, ROOT)}
     if holds_verdicts(VLLM_RECORD):
@@ -78,38 +80,6 @@ def main() -> None:
             file.write_text(wanted[file], encoding="utf-8")
     if stale and options.check:
         sys.exit(1)
-
-
-def keep(attempt: Path, name: str, moe_align: Path, vllm: Path) -> None:
-    """Copy what a record keeps of an attempt into that of its task, one of two.
-
-    The last attempt's patch is also the reference patch of the task `moe_align_device`.
-    """
-    verdict = Verdict.model_validate_json((attempt / "verdict.json").read_bytes())
-    record = vllm if verdict.task.startswith("vllm") else moe_align
-    folder = record / name
-    folder.mkdir(parents=True, exist_ok=True)
-    for file in KEPT:
-        if record == vllm and file == KEPT[0]:
-            continue  # it holds lines of vLLM's, which are fetched and never kept
-        if (attempt / file).is_file():
-            shutil.copyfile(attempt / file, folder / file)
-    print(f"{folder}: {verdict.message}")
-    if record == moe_align:
-        last = max(each.parent for each in record.glob("*/verdict.json"))
-        shutil.copyfile(last / "model_patch.diff", record / "reference.diff")
-
-
-def last_line(file: Path, key: str) -> str:
-    """The last line of a benchmark's output that is JSON with this key; what it printed before is for people.
-
-    Raises:
-        ValueError: there is none.
-    """
-    for line in reversed(file.read_text(encoding="utf-8").splitlines()):
-        if line.startswith("{") and key in json.loads(line):
-            return line
-    raise ValueError(f"{file}: no line of it is JSON with {key!r}; it is the last that the benchmark prints")
 
 
 if __name__ == "__main__":

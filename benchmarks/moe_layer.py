@@ -29,7 +29,7 @@ import torch
 from benchmarks.cuda_graphs import CallGraph, describe_gpu
 from benchmarks.fused_moe import Align, plain_moe
 from benchmarks.moe_layer_cases import ALONE, DECODE, LAYERS, MODELS, PREFILL, Case, make_case, make_weights
-from benchmarks.patched_targets import RECORD, load_align, name_of
+from benchmarks.patched_targets import RECORD, load_align, name_of, parse_patches
 from harness.timing.statistics import hodges_lehmann
 
 ROUNDS = 60
@@ -43,19 +43,15 @@ def main() -> None:
     parser.add_argument("patches", nargs="*", type=Path, metavar="PATCH", help="of the moe_align target")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the JSON there instead")
     options = parser.parse_args()
-    patches = options.patches or [RECORD]
-    names = [name_of(patch) for patch in (None, *patches)]
-    if len(set(names)) < len(names) or GIVEN in names:
-        parser.error(f"the patches' names must differ from each other, from base and from {GIVEN}: {', '.join(names)}")
-    if not torch.cuda.is_available():
-        parser.error("needs a CUDA GPU")
+    patches = parse_patches(parser, options.patches or [RECORD], taken=("base", GIVEN))
+    names = [name_of(patch) for patch in patches]
     before = describe_gpu()
     print(heading(names[1:]), flush=True)
     started, rows = time.monotonic(), []
     with tempfile.TemporaryDirectory() as space:
         aligns: dict[str, Align] = {
             name: load_align(patch, Path(space) / str(number)).moe_align_block_size
-            for number, (name, patch) in enumerate(zip(names, (None, *patches), strict=True))
+            for number, (name, patch) in enumerate(zip(names, patches, strict=True))
         }
         for model in MODELS:
             weights = [make_weights(model, seed) for seed in range(LAYERS)]

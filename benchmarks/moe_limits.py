@@ -30,7 +30,7 @@ from benchmarks.cuda_graphs import CallGraph, describe_gpu
 from benchmarks.cuda_tools import NoProfileError, profile
 from benchmarks.moe_align import CALLS, REPLAYS, time_shape, workload_of
 from benchmarks.moe_align_published import SHAPES
-from benchmarks.patched_targets import MOE_ALIGN, RECORD, load_align, load_module, name_of
+from benchmarks.patched_targets import MOE_ALIGN, RECORD, load_align, load_module, name_of, parse_patches
 from harness.timing.gpu_worker import Gpu
 
 PROGRAMS = 132
@@ -59,9 +59,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the JSON there instead")
     parser.add_argument("--calls-only", action="store_true", help="only the calls that ncu is to count, once each")
     options = parser.parse_args()
-    patches = [None, *(options.patches or [RECORD])]
-    if not torch.cuda.is_available():
-        parser.error("needs a CUDA GPU")
+    patches = parse_patches(parser, options.patches or [RECORD])
     bench = load_module("moe_align_bench", MOE_ALIGN / "bench.py")
     with tempfile.TemporaryDirectory() as space:
         aligns = {

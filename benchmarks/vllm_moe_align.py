@@ -6,6 +6,7 @@ Fetches the sdist as the task does, lays out a tree for the base and one for eac
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 import tempfile
@@ -15,7 +16,8 @@ import torch
 
 from benchmarks.moe_align import time_shape
 from benchmarks.moe_align_published import EARLIER, SHAPES, TRITON, VLLM
-from benchmarks.patched_targets import load_module, name_of
+from benchmarks.patched_targets import load_module, name_of, parse_patches
+from harness.errors import HarnessError, Rejected
 from harness.intervals import geometric_mean
 from harness.patch import apply
 from harness.source import seal
@@ -24,11 +26,14 @@ from harness.task import BUNDLED, load_task
 
 def main() -> None:
     """Print the table, and its figures as one line of JSON."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.vllm_moe_align", description="The shapes, in vLLM.")
+    parser.add_argument("patches", nargs="*", type=Path, metavar="PATCH", help="of vLLM's file")
+    patches = parse_patches(parser, parser.parse_args().patches)
     bench = load_module("vllm_moe_align_bench", BUNDLED / "vllm_moe_align" / "bench.py")
     columns = {f"published: {anchor.name}": anchor.times for anchor in (TRITON, EARLIER, VLLM)}
     with tempfile.TemporaryDirectory() as space:
         base = seal(load_task("vllm_moe_align"), Path(space) / "base.git")
-        for number, patch in enumerate([None, *map(Path, sys.argv[1:])]):
+        for number, patch in enumerate(patches):
             root = Path(space) / str(number)
             base.check_out(root)
             if patch is not None:
@@ -45,4 +50,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except (HarnessError, Rejected) as error:  # no sdist, or a patch that does not apply
+        sys.exit(str(error))

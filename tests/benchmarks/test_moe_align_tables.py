@@ -13,7 +13,6 @@ from records import interval, verdict
 
 from benchmarks.moe_align_figures import RECORD, VLLM_RECORD, layer_tables, references, shapes_table, verdict_table
 from benchmarks.moe_align_published import ANCHORS, BEST, SHAPES, TRITON, VLLM
-from benchmarks.moe_align_record import keep, last_line
 from benchmarks.moe_align_tables import BEGIN, END, by_shape, summary, verdicts, whole, with_tables
 from harness.references import load_references
 from harness.task import load_task
@@ -104,20 +103,6 @@ def test_the_story_beside_the_record_tells_its_verdicts() -> None:
         assert row in story, f"{RECORD / 'README.md'} needs the row {row} what was learnt |"
 
 
-def test_an_attempt_is_kept_in_the_record_of_its_task(tmp_path: Path) -> None:
-    run, moe_align, vllm = tmp_path / "run", tmp_path / "moe_align", tmp_path / "vllm"
-    for name, task in (("001", "moe_align_device_six"), ("002", "vllm_moe_align")):
-        (run / name).mkdir(parents=True)
-        (run / name / "model_patch.diff").write_text(f"patch {name}")
-        (run / name / "verdict.json").write_text(verdict(attempt=name, task=task).model_dump_json())
-    keep(run / "001", "001-first", moe_align, vllm)
-    keep(run / "002", "001-session", moe_align, vllm)
-    keep(run / "001", "002-second", moe_align, vllm)
-    assert (moe_align / "reference.diff").read_text() == "patch 001"
-    assert sorted(read_state(moe_align).attempts) == ["001-first", "002-second"]
-    assert sorted(path.name for path in vllm.iterdir()) == ["001-session"]
-
-
 def test_attempts_at_two_tasks_are_not_ranked_together(tmp_path: Path) -> None:
     for name, task in (("001-first", "moe_align_device_six"), ("002-second", "moe_align_device")):
         (tmp_path / name).mkdir()
@@ -125,14 +110,6 @@ def test_attempts_at_two_tasks_are_not_ranked_together(tmp_path: Path) -> None:
     text = verdicts(tmp_path)
     assert text.index("Task `moe_align_device` on") < text.index("| 1 | 002-second") < text.index("| 1 | 001-first")
     assert text.count("against itself") == 2
-
-
-def test_figures_are_the_last_line_that_a_benchmark_prints(tmp_path: Path) -> None:
-    printed = tmp_path / "shapes.txt"
-    printed.write_text('base   9.89  10.99\n{"microseconds": {"base": [1]}}\n\n')
-    assert json.loads(last_line(printed, "microseconds")) == {"microseconds": {"base": [1]}}
-    with pytest.raises(ValueError, match=r"shapes\.txt: no line of it is JSON with 'rows'"):
-        last_line(printed, "rows")
 
 
 def a_layer() -> dict[str, Any]:
