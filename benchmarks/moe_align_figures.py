@@ -35,8 +35,9 @@ def references(record: Path, vllm: Path) -> References:
     layer = record / LAYER
     if layer.is_file():
         tables += layer_tables(json.loads(layer.read_text()))
-    if holds_verdicts(vllm):
-        tables.append(verdict_table(read_state(vllm).verdicts))
+    timed = [verdict for verdict in read_state(vllm).verdicts if verdict.published] if holds_verdicts(vllm) else []
+    if timed:
+        tables.append(verdict_table(timed))
     return References(tables=tables)
 
 
@@ -200,9 +201,8 @@ def device_text(device: str | dict[str, Any]) -> str:
     return ", ".join([device["name"], *(f"{name} {version}" for name, version in device["versions"].items())])
 
 
-def verdict_table(verdicts: list[Verdict]) -> ReferenceTable:
-    """Patches of vLLM's own file as the judge found them."""
-    timed = [verdict for verdict in verdicts if verdict.published is not None]
+def verdict_table(timed: list[Verdict]) -> ReferenceTable:
+    """Patches of vLLM's own file as the judge found them; at least one, each with a speedup."""
     names = list(dict.fromkeys(workload.name for verdict in timed for workload in verdict.workloads))
     device = timed[0].device
     return ReferenceTable(

@@ -109,10 +109,14 @@ def _in_words(table: ReferenceTable, record: ReferenceRow, best: ReferenceRow) -
         return (estimate_of(table.overall(row)) or 0.0) / (estimate_of(table.overall(record)) or 1.0)
 
     rows = {row.label: row for row in table.rows}
-    four, vllm, known = times(rows[TRITON.name]), times(rows[VLLM.name]), 1 / times(best)
+    four, vllm, known = times(table.base or rows[TRITON.name]), times(rows[VLLM.name]), 1 / times(best)
+    where = ""
+    if table.base and not table.is_elsewhere(record):
+        where = f" as measured on the same machine ({figure_text(table.overall(table.base))} us)"
     return (
         f"Bold: faster than the best known. Over all {len(table.columns)}, the record takes 1/{four:.1f} of the four\n"
-        f"kernels' time, 1/{vllm:.1f} of vLLM 0.33's and {known:.2f} times that of the best known of each shape."
+        f"kernels' time{where}; and, across machines, 1/{vllm:.1f} of vLLM 0.33's published time\n"
+        f"and {known:.2f} times that of the best known of each shape."
     )
 
 

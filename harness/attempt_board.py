@@ -11,7 +11,15 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
-from harness.leaderboard import ALL_DEVICES, UNKNOWN_DEVICE, FalseWins, device_of_run, false_wins, interval_of
+from harness.leaderboard import (
+    ALL_DEVICES,
+    UNKNOWN_DEVICE,
+    FalseWins,
+    device_of_run,
+    false_wins,
+    interval_of,
+    shared_ranks,
+)
 from harness.result import Result
 from harness.verdict import PLACEBO, REFERENCE, Interval, Record, Verdict
 
@@ -81,12 +89,8 @@ def _false_wins(results: Sequence[Result]) -> FalseWins | None:
 def _rows(results: Sequence[Result]) -> list[AttemptRow]:
     timed = [_row(result) for result in results if result.agent != REFERENCE and result.speedup is not None]
     timed.sort(key=lambda row: (-(row.speedup.estimate if row.speedup else 0.0), row.attempt))
-    ranked: list[AttemptRow] = []
-    leader: AttemptRow | None = None
-    for place, row in enumerate(timed, start=1):
-        if leader is None or _apart(leader, row):
-            leader = row.model_copy(update={"rank": place})
-        ranked.append(row.model_copy(update={"rank": leader.rank}))
+    ranks = shared_ranks(timed, _apart)
+    ranked = [row.model_copy(update={"rank": rank}) for row, rank in zip(timed, ranks, strict=True)]
     below = [result for result in results if result.agent == REFERENCE or result.speedup is None]
     return [*ranked, *sorted(map(_row, below), key=lambda row: (row.agent != REFERENCE, row.attempt))]
 

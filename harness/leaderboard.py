@@ -25,9 +25,9 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import repeat
-from typing import Literal
+from typing import Literal, TypeVar
 
 from pydantic import Field
 
@@ -41,6 +41,7 @@ from harness.verdict import CONTROLS, PLACEBO, REFERENCE, Interval, Record, Verd
 UNKNOWN_DEVICE = "unknown device"
 ALL_DEVICES = "several devices"
 By = Literal["agent and model", "agent", "model"]
+T = TypeVar("T")
 
 
 class Row(Record):
@@ -219,13 +220,17 @@ def interval_of(best: Result | None) -> Interval | None:
 
 def _ranked(rows: list[Row]) -> list[Row]:
     ordered = sorted(rows, key=lambda row: (-(row.geometric_mean or 0.0), row.agent, row.model or ""))
-    ranked: list[Row] = []
-    leader: Row | None = None
-    for position, row in enumerate(ordered, start=1):
-        if leader is None or _apart(leader, row):
-            leader = row.model_copy(update={"rank": position})
-        ranked.append(row.model_copy(update={"rank": leader.rank}))
-    return ranked
+    ranks = shared_ranks(ordered, _apart)
+    return [row.model_copy(update={"rank": rank}) for row, rank in zip(ordered, ranks, strict=True)]
+
+
+def shared_ranks(ordered: Sequence[T], apart: Callable[[T, T], bool]) -> Iterator[int]:
+    """The ranks of rows that stand the best first: whose first of its group it is not `apart` from, shares its rank."""
+    leader = 0
+    for place, row in enumerate(ordered):
+        if apart(ordered[leader], row):
+            leader = place
+        yield leader + 1
 
 
 def _apart(better: Row, worse: Row) -> bool:

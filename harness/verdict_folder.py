@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from harness.errors import HarnessError
+from harness.errors import HarnessError, StorageError
 from harness.journal import AttemptState, RunState, fold, read_events
 from harness.verdict import Verdict
 
@@ -39,7 +39,9 @@ def read_state(folder: Path) -> RunState:
 def _kept(file: Path) -> Verdict:
     try:
         verdict = Verdict.model_validate_json(file.read_bytes())
-    except (OSError, ValidationError) as error:
+    except OSError as error:
+        raise StorageError(f"{file}: cannot be read ({error.strerror}).") from error
+    except ValidationError as error:
         raise HarnessError(
             f"{file}: this is no verdict of this version of the harness.",
             remedy="It was edited or damaged, or comes from another version; restore it, or move its folder away.",

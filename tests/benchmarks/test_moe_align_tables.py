@@ -11,7 +11,15 @@ from typing import Any
 import pytest
 from records import interval, verdict
 
-from benchmarks.moe_align_figures import RECORD, VLLM_RECORD, layer_tables, references, shapes_table, verdict_table
+from benchmarks.moe_align_figures import (
+    RECORD,
+    VLLM_RECORD,
+    VLLM_TITLE,
+    layer_tables,
+    references,
+    shapes_table,
+    verdict_table,
+)
 from benchmarks.moe_align_published import ANCHORS, BEST, SHAPES, TRITON, VLLM
 from benchmarks.moe_align_tables import BEGIN, END, by_shape, summary, verdicts, whole, with_tables
 from harness.references import load_references
@@ -73,7 +81,9 @@ def test_where_vllms_own_file_was_measured_too_ratios_are_to_that() -> None:
     assert all(table.is_elsewhere(row) for row in table.rows if row.kind == "published")
     text = summary(table)
     assert f"| {TRITON.name}, here | measured | 40.00 |" in text and "| 10.0x |" in text
-    assert "first, the record" in by_shape(table) and "an earlier patch" not in by_shape(table)
+    story = by_shape(table)
+    assert "first, the record" in story and "an earlier patch" not in story
+    assert "takes 1/10.0 of the four\nkernels' time as measured on the same machine (40.00 us)" in story
 
 
 def test_the_tables_say_the_same_as_the_figures() -> None:
@@ -98,7 +108,7 @@ def test_a_document_without_marks_is_refused() -> None:
 def test_the_story_beside_the_record_tells_its_verdicts() -> None:
     story = (RECORD / "README.md").read_text()
     for attempt, state in read_state(RECORD).attempts.items():
-        assert state.verdict is not None and state.verdict.speedup is not None
+        assert state.verdict is not None and state.verdict.speedup is not None and state.verdict.status == "faster"
         row = f"| [{attempt}]({attempt}) | {interval_text(state.verdict.speedup)} |"
         assert row in story, f"{RECORD / 'README.md'} needs the row {row} what was learnt |"
 
@@ -110,6 +120,16 @@ def test_attempts_at_two_tasks_are_not_ranked_together(tmp_path: Path) -> None:
     text = verdicts(tmp_path)
     assert text.index("Task `moe_align_device` on") < text.index("| 1 | 002-second") < text.index("| 1 | 001-first")
     assert text.count("against itself") == 2
+
+
+def test_a_verdict_without_a_speedup_is_in_no_table(tmp_path: Path) -> None:
+    (tmp_path / "001-wrong").mkdir()
+    (tmp_path / "001-wrong" / "verdict.json").write_text(verdict("incorrect").model_dump_json())
+    assert VLLM_TITLE not in [table.title for table in references(RECORD, tmp_path).tables]
+    (tmp_path / "002-right").mkdir()
+    (tmp_path / "002-right" / "verdict.json").write_text(verdict().model_dump_json())
+    found = references(RECORD, tmp_path).tables[-1]
+    assert (found.title, [row.label for row in found.rows]) == (VLLM_TITLE, ["right", "the file as it is"])
 
 
 def a_layer() -> dict[str, Any]:
@@ -155,7 +175,7 @@ def test_a_table_of_verdicts_is_told_with_their_words() -> None:
 def test_verdicts_of_another_target_become_a_table_with_their_intervals() -> None:
     same = verdict("same", speedup=1.0, run="h100", attempt="001-seed-patch")
     fast = verdict(run="h100", attempt="002-record", speedup=7.0)
-    table = verdict_table([same, fast, verdict("incorrect", attempt="003")])
+    table = verdict_table([same, fast])
     assert [(row.label, row.kind, row.note) for row in table.rows] == [
         ("seed patch", "verdict", "same"),
         ("record", "verdict", "faster"),
