@@ -20,6 +20,7 @@ VLLM_TITLE = "vLLM's own file, judged"
 LAYER_TITLE = "Inside a MoE layer"
 GIVEN = "given"  # `benchmarks.moe_layer`'s name for an alignment that is known beforehand
 SEED_SHAPE = (4096, 2, 64, 128)
+NO_CLAIM = " (no claim where a share comes out below 0, which cannot be)"
 ELSEWHERE = "another NVIDIA H100 80GB, torch 2.11, Triton 3.6"
 
 
@@ -135,7 +136,11 @@ def layer_tables(found: dict[str, Any]) -> list[ReferenceTable]:
     sizes = {(size["model"], size["tokens"]): size for size in found["rows"]}
     models = list(dict.fromkeys(model for model, _ in sizes))
     tokens = sorted({count for _, count in sizes})
-    columns = [f"{count} token{'s' * (count > 1)}" for count in tokens]
+    # A layer that slows down without its alignment: something else differed, by more than what was to be measured.
+    impossible = {
+        size["tokens"] for size in found["rows"] for each in size["alignments"] if each["share_percent"]["high"] < 0
+    }
+    columns = [f"{count} token{'s' * (count > 1)}{' (no claim)' * (count in impossible)}" for count in tokens]
 
     def cell(model: str, count: int, name: str, key: str) -> Value:
         size = sizes.get((model, count))
@@ -161,7 +166,7 @@ def layer_tables(found: dict[str, Any]) -> list[ReferenceTable]:
         ]
         return ReferenceTable(
             title=f"{LAYER_TITLE}: {title}",
-            measured=measured,
+            measured=measured + NO_CLAIM * bool(impossible),
             unit="µs" if key == "layer_us" else "%",
             better=better,
             machine=device_text(found["device"]),

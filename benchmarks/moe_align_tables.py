@@ -114,7 +114,8 @@ def _in_words(table: ReferenceTable, record: ReferenceRow, best: ReferenceRow) -
     if table.base and not table.is_elsewhere(record):
         where = f" as measured on the same machine ({figure_text(table.overall(table.base))} us)"
     return (
-        f"Bold: faster than the best known. Over all {len(table.columns)}, the record takes 1/{four:.1f} of the four\n"
+        "Bold: less than the best known's published time, which is another machine's; two processes on one machine\n"
+        f"are up to 5 % apart. Over all {len(table.columns)}, the record takes 1/{four:.1f} of the four\n"
         f"kernels' time{where}; and, across machines, 1/{vllm:.1f} of vLLM 0.33's published time\n"
         f"and {known:.2f} times that of the best known of each shape."
     )

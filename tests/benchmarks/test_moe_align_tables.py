@@ -167,6 +167,14 @@ def test_a_layers_times_become_shares_gains_and_times() -> None:
     assert times.rows[2].label == "small: no time for alignment" and times.rows[2].values == [110.0, 110.0]
 
 
+def test_a_size_with_a_share_that_cannot_be_is_marked_wherever_it_is_shown() -> None:
+    assert "no claim" not in whole(layer_tables(a_layer()))
+    found = a_layer()
+    found["rows"][1]["alignments"][1]["share_percent"] = {"estimate": -1.0, "low": -1.2, "high": -0.8}
+    for table in layer_tables(found):
+        assert table.columns == ["1 token", "4096 tokens (no claim)"] and "cannot be" in table.measured
+
+
 def test_a_table_of_verdicts_is_told_with_their_words() -> None:
     text = whole([verdict_table([verdict("same", speedup=1.0, run="h100", attempt="001-seed-patch")])])
     assert "| seed patch (same) |" in text and "geo. mean" in text and "| 1.00 [0.95, 1.05] |" in text
