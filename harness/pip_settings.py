@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -12,6 +13,7 @@ from pathlib import Path
 PYPI = "https://pypi.org/simple/"
 # Later ones win, as in pip's own `pip download`.
 _SECTIONS = ("global", "download", ":env:")
+_SETTING = re.compile(r"""([^\s.=]+)\.([^\s.=]+)=(['"].*['"])""")
 _NO = frozenset({"0", "n", "no", "f", "false", "off"})
 
 
@@ -45,12 +47,15 @@ def pip_settings() -> PipSettings:
 
 
 def read_settings(listing: Sequence[str]) -> PipSettings:
-    """What the lines of `pip config list` say: `SECTION.OPTION='VALUE'`, quoted as Python quotes."""
+    """What the lines of `pip config list` say: `SECTION.OPTION='VALUE'`, quoted as Python quotes.
+
+    A pip that is told to be verbose says more than that; it is passed over.
+    """
     told: dict[tuple[str, str], str] = {}
     for line in listing:
-        key, _, value = line.partition("=")
-        section, _, option = key.partition(".")
-        told[section, option] = str(ast.literal_eval(value))
+        if setting := _SETTING.fullmatch(line):
+            section, option, value = setting.groups()
+            told[section, option] = str(ast.literal_eval(value))
 
     def words(option: str) -> list[str]:
         values = [told[section, option] for section in _SECTIONS if (section, option) in told]

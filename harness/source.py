@@ -77,12 +77,18 @@ def _lay_over(loaded: LoadedTask, overlay: str, files: Path) -> None:
         copy_folder(loaded.resolve(overlay), added)
         for path in sorted(added.rglob("*")):
             name = path.relative_to(added)
-            if not path.is_dir() and os.path.lexists(files / name):
+            both_folders = _is_folder(path) and _is_folder(files / name)
+            if os.path.lexists(files / name) and not both_folders:
                 raise TaskError(
                     f"{loaded.file}: source.overlay: {overlay}/{name} is in the source already.",
                     remedy="An overlay only adds files: give it another name.",
                 )
         shutil.copytree(added, files, symlinks=True, dirs_exist_ok=True)
+
+
+def _is_folder(path: Path) -> bool:
+    """Whether it is one itself: a link to one may lead anywhere."""
+    return path.is_dir() and not path.is_symlink()
 
 
 def _take_commit(loaded: LoadedTask, url: str, commit: str, files: Path) -> None:

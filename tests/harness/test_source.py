@@ -145,6 +145,8 @@ def test_what_pip_is_configured_for_is_where_an_sdist_is_looked_for(tmp_path: Pa
         "install.index-url='https://never.example/simple'",
         "global.trusted-host='a.example'",
         "global.no-index='false'",
+        "For variant 'user', will try loading '/home/a=b/pip.conf'",
+        "",
     ]
     found = read_settings(told)
     assert found.index_urls == ("https://a.example/simple", "https://b.example/simple", "file:///packages")
@@ -166,6 +168,19 @@ def test_an_overlay_adds_files_and_replaces_none(tiny: TinyTask, tmp_path: Path)
     (tiny.folder / "beside" / "tiny" / "core.py").write_text("def total(values): return 0\n")
     with pytest.raises(TaskError, match=r"beside/tiny/core\.py is in the source already"):
         sealed(tiny, tmp_path / "c.git")
+
+
+@pytest.mark.parametrize("kind", ["file", "link"])
+def test_an_overlay_goes_through_no_file_and_no_link(kind: str, tiny: TinyTask, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    name = tiny.folder / "target" / "more"
+    name.write_text("") if kind == "file" else name.symlink_to(tmp_path / "elsewhere")
+    (tiny.folder / "beside" / "more").mkdir(parents=True)
+    (tiny.folder / "beside" / "more" / "test_more.py").write_text("")
+    tiny.edit_task("source: {path: target}", "source: {path: target, overlay: beside}")
+    with pytest.raises(TaskError, match="beside/more is in the source already"):
+        sealed(tiny, tmp_path / "a.git")
+    assert list((tmp_path / "elsewhere").iterdir()) == []
 
 
 @pytest.mark.parametrize("requirement", ["six", "six>=1.0", "six==", "not a requirement!"])
