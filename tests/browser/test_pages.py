@@ -172,7 +172,8 @@ def test_reference_figures_are_accessible_and_scroll_in_their_own_place(
         f"implementation {number} with a name so long that it does not fit beside its source" for number in range(9)
     ]
     rows = [a_row(name, values=[float(len(name))] * 20, machine=name) for name in names]
-    write_references(folder.references, a_table(), a_table(title="Many", columns=columns, rows=rows, headline=None))
+    many = a_table(title="Many", columns=columns, rows=rows, headline=None, measured="time a call, told at length " * 9)
+    write_references(folder.references, a_table(), many)
     report, board = tmp_path / "report.html", tmp_path / "board.html"
     report.write_text(html_report(read_run(folder)))
     read = read_folders([folder])
@@ -187,6 +188,11 @@ def test_reference_figures_are_accessible_and_scroll_in_their_own_place(
             assert overflows(page) == [], url
             table = page.get_by_role("region", name="Many")
             assert table.get_by_role("rowheader", name="implementation 8").count() == 1
+            # What a figure is can be read whole, without scrolling.
+            assert table.evaluate(
+                "place => place.querySelector('caption > span').getBoundingClientRect().right"
+                " <= place.getBoundingClientRect().right + 1"
+            ), url
             table.evaluate("place => { place.scrollLeft = place.scrollWidth }")
             # A row keeps its name however far its figures are scrolled.
             assert table.get_by_role("rowheader", name="implementation 8").bounding_box()["x"] >= 0
