@@ -64,9 +64,10 @@ class Recorder:
         self._watch.done(self._findings[-1])
 
     def failed(self, message: str) -> None:
-        """The check under way failed, and ends all."""
-        if self._open:
-            self.say(message, passed=False)
+        """The check under way failed, and ends all; between two of them it is the base that cannot be tried at all."""
+        if not self._open:
+            self._begin("base")
+        self.say(message, passed=False)
 
     def admission(self, event: Event) -> None:
         """The admission's own steps are checks too."""

@@ -41,8 +41,6 @@ def publish(runs: Iterable[RunFolder], where: str) -> Published:
     Raises:
         HarnessError: see `database.opened`.
     """
-    from sqlalchemy import func, select  # noqa: PLC0415 - not everybody has it
-
     done = Published()
     rows: dict[tuple[str, str], dict[str, Any]] = {}
     for run in runs:
@@ -53,6 +51,8 @@ def publish(runs: Iterable[RunFolder], where: str) -> Published:
     if not rows:
         return done  # no board is made for nothing
     with opened(where, create=True) as connection:
+        from sqlalchemy import func, select  # noqa: PLC0415 - not everybody has it, which `opened` says
+
         from harness.board.tables import DOCUMENTS, VERDICTS  # noqa: PLC0415
 
         before = connection.scalar(select(func.count()).select_from(VERDICTS)) or 0

@@ -23,9 +23,9 @@ def read_board(where: str, *, task: str | None = None, runs: Collection[str] = (
     Raises:
         HarnessError: see `database.opened`.
     """
-    from sqlalchemy import select  # noqa: PLC0415 - not everybody has it
-
     with opened(where, create=False) as connection:
+        from sqlalchemy import select  # noqa: PLC0415 - not everybody has it, which `opened` says
+
         from harness.board.tables import VERDICTS  # noqa: PLC0415
 
         wanted = select(*(VERDICTS.c[name] for name in Result._fields))

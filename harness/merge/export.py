@@ -90,6 +90,11 @@ def export_attempt(folder: AttemptFolder, options: ExportOptions) -> Exported:
         raise UsageError("--repo says where a branch is made.", remedy="Name the branch with --branch.")
     run = read_run(folder.run)
     attempt = next((each for each in run.attempts if each.name == folder.name), None)
+    if run.state.started is None and attempt is not None and attempt.verdict is not None:
+        raise UsageError(
+            f"{folder.run.name}/{folder.name} was kept without its run's journal, which says what it is a patch of.",
+            remedy=f"Judge its patch: harness verify {folder.patch} --task TASK. What that leaves can be exported.",
+        )
     if run.state.started is None or attempt is None:
         raise UsageError(f"{folder.run.name}/{folder.name} never started: there is nothing to export.")
     verdict = _require_win(attempt, force=options.force)

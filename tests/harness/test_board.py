@@ -344,6 +344,16 @@ def test_a_file_that_is_something_else_is_not_touched(tmp_path: Path) -> None:
         publish(two_runs(tmp_path / "runs"), " ")
 
 
+def test_without_its_packages_a_board_says_which(tmp_path: Path) -> None:
+    """As after `make run`, which installs what a run needs and no more."""
+    write_run(tmp_path / "runs", verdict(run="moe_align-20261121-004512"))
+    (tmp_path / "sqlalchemy.py").write_text("raise ModuleNotFoundError(\"No module named 'sqlalchemy'\")\n")
+    for line in (["publish", "--to", "board.sqlite"], ["leaderboard", "--from", "board.sqlite"]):
+        said = harness(tmp_path, *line)
+        assert (said.returncode, said.stdout) == (2, "")
+        assert said.stderr.startswith("error: A board in a database needs SQLAlchemy and Alembic.\n")
+
+
 def test_the_verbs_say_what_is_missing(tmp_path: Path) -> None:
     nothing = harness(tmp_path, "publish", "--to", "board.sqlite", "--out", "elsewhere")
     assert (nothing.returncode, nothing.stdout) == (0, "No runs in elsewhere yet: nothing was published.\n")

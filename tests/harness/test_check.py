@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 from tiny_task import TinyTask
 
 from harness.cheats import planted_cheats
@@ -191,6 +192,15 @@ def test_a_base_that_fails_ends_the_check_there(tiny: TinyTask, tmp_path: Path) 
     assert report.findings[-1].check == "base: tests"
     assert "test_x" in report.findings[-1].message
     assert report.mutants is None
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU to try it on")
+def test_a_task_for_a_device_that_is_not_there_is_refused(tiny: TinyTask, tmp_path: Path) -> None:
+    tiny.edit_task("api: tiny", "api: tiny\nmetric: {device: cuda}")
+    report, _ = checked(tiny, tmp_path)
+    assert not report.admitted
+    assert [(each.check, each.passed) for each in report.findings] == [("loads", True), ("base", False)]
+    assert "asks for device cuda" in report.findings[-1].message
 
 
 def test_a_task_that_does_not_load_is_refused_with_its_words(tiny: TinyTask, tmp_path: Path) -> None:
