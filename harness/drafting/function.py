@@ -114,10 +114,11 @@ def python_modules(root: Path) -> dict[str, str]:
 
 def _no_module(root: Path, module: str, modules: dict[str, str]) -> UsageError:
     tail = module.rpartition(".")[2]
-    compiled = [path for path in root.rglob(f"{tail}*") if path.suffix in _COMPILED]
-    if compiled:
+    named = (path.relative_to(root) for path in root.rglob(f"{tail}.*") if path.suffix in _COMPILED)
+    compiled = next((path for path in named if not _SKIPPED & set(path.parts)), None)
+    if compiled is not None:
         return UsageError(
-            f"--function: {module} is compiled ({compiled[0].relative_to(root)}): its functions have no Python source.",
+            f"--function: {module} is compiled ({compiled}): its functions have no Python source.",
             remedy="Name the Python function that calls it, or time a program with metric.mode command. " + BY_HAND,
         )
     near = difflib.get_close_matches(module, modules, n=3, cutoff=0.5)
