@@ -61,13 +61,24 @@ def seal(loaded: LoadedTask, into: Path) -> Repository:
 def copy_folder(folder: Path, files: Path) -> None:
     """Copy a folder's files, without git's and without what Python and its tools leave behind.
 
+    The copy may lie inside of the folder, as where somebody works at it and has the worktrees there: what it lies in, a
+    folder of ours, is not copied along.
+
     Raises:
         StorageError: it cannot be copied.
     """
+    copy, source = files.resolve(), folder.resolve()
+    ours = copy if copy.parent == source else copy.parent
+
+    def left_out(place: str, names: list[str]) -> set[str]:
+        inside = {ours.name} if Path(place).resolve() == ours.parent else set()
+        return _DROPPINGS(place, names) | inside
+
     try:
-        shutil.copytree(folder, files, symlinks=True, ignore=_DROPPINGS)
+        shutil.copytree(folder, files, symlinks=True, ignore=left_out)
     except (OSError, shutil.Error) as error:
-        raise StorageError(f"{folder}: cannot be copied ({error}).") from error
+        first = error.args[0][0][-1] if isinstance(error, shutil.Error) else error
+        raise StorageError(f"{folder}: cannot be copied ({first}).") from error
 
 
 def _lay_over(loaded: LoadedTask, overlay: str, files: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import subprocess
 import tarfile
 from pathlib import Path
@@ -10,10 +11,10 @@ from pathlib import Path
 import pytest
 from tiny_task import TinyTask
 
-from harness.errors import TaskError
+from harness.errors import StorageError, TaskError
 from harness.git import Repository
 from harness.pip_settings import PYPI, read_settings
-from harness.source import seal
+from harness.source import copy_folder, seal
 from harness.task import load_task
 
 
@@ -196,3 +197,24 @@ def test_a_copy_shares_nothing(tiny: TinyTask, tmp_path: Path) -> None:
     assert git(second.path, "remote") == ""
     assert not (second.path / "objects" / "info" / "alternates").exists()
     assert git(second.path, "rev-parse", "base") == first.commit
+
+
+@pytest.mark.parametrize("place", ["copy", "worktrees/hotspots-1/tree"])
+def test_a_copy_that_lies_in_its_folder_does_not_hold_itself(place: str, tmp_path: Path) -> None:
+    (tmp_path / "src" / "copy").mkdir(parents=True)
+    (tmp_path / "src" / "copy" / "a.py").write_text("")
+    (tmp_path / "worktrees" / "other").mkdir(parents=True)
+    (tmp_path / place).parent.mkdir(parents=True, exist_ok=True)
+    copy_folder(tmp_path, tmp_path / place)
+    found = {str(path.relative_to(tmp_path / place)) for path in (tmp_path / place).rglob("*")}
+    assert found == {"src", "src/copy", "src/copy/a.py", "worktrees", "worktrees/other"}
+
+
+def test_what_cannot_be_copied_is_told_in_one_line(tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    for name in ("one", "two"):
+        os.mkfifo(folder / name)
+    with pytest.raises(StorageError) as refused:
+        copy_folder(folder, tmp_path / "copy")
+    assert "is a named pipe" in str(refused.value) and len(str(refused.value)) < 400
