@@ -156,10 +156,18 @@ def _plain(node: ast.stmt) -> bool:
 def rename_local(text: str, rng: random.Random) -> str | None:
     """A local variable of a function gets another name; None where no function has one that can."""
     choices = []
-    for function in ast.walk(ast.parse(text)):
+    module = ast.parse(text)
+    # CPython compiles a method's call on a name that the module imports in another way, a local of that name included.
+    imported = {
+        alias.asname or alias.name.partition(".")[0]
+        for node in ast.walk(module)
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for alias in node.names
+    }
+    for function in ast.walk(module):
         # A decorator may read the source (a JIT does): its function stays as it is.
         if isinstance(function, ast.FunctionDef) and not function.decorator_list:
-            choices += [(function, name) for name in _renamable(function)]
+            choices += [(function, name) for name in _renamable(function) if name not in imported]
     if not choices:
         return None
     function, name = rng.choice(choices)

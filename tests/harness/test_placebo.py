@@ -65,6 +65,11 @@ def test_a_name_that_something_else_sees_keeps_its_name(body: str) -> None:
     assert rename_local(f"def f(a):\n    {body}\n", random.Random(0)) is None
 
 
+def test_a_local_with_the_name_of_an_import_keeps_it() -> None:
+    text = "import os.path as way\ndef f(a):\n    way = a\n    return way.join(a)\n"
+    assert rename_local(text, random.Random(0)) is None  # or it would be compiled in another way
+
+
 def test_a_decorated_function_keeps_its_source() -> None:
     assert rename_local("@jit\ndef f(a):\n    b = a\n    return b\n", random.Random(0)) is None
 
