@@ -203,15 +203,20 @@ def read_events(path: Path) -> list[Event]:
     try:
         lines = path.read_bytes().split(b"\n")
     except FileNotFoundError as error:
-        raise StorageError(
-            f"There is no journal {path}.",
-            remedy="This needs a run's own folder. Verdicts that are kept without a journal can be ranked, shown, "
-            "compared and reported.",
-        ) from error
+        raise no_journal(path) from error
     except OSError as error:
         raise _cannot("read", path, error) from error
     with no_search_for_cycles():
         return _parse_all(path, lines)
+
+
+def no_journal(path: Path) -> StorageError:
+    """There is none: what was named as a run is a folder of another kind, or was removed."""
+    return StorageError(
+        f"There is no journal {path}.",
+        remedy="This needs a run's own folder. Verdicts that are kept without a journal can be ranked, shown, compared "
+        "and reported: `harness leaderboard`, `show`, `compare` and `report` take their folder.",
+    )
 
 
 def _parse_all(path: Path, lines: list[bytes]) -> list[Event]:

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from harness.errors import HarnessError, StorageError
 from harness.events import Event, EventAdapter, RunFinished
-from harness.journal import is_being_written
+from harness.journal import is_being_written, no_journal
 
 POLL_SECONDS = 0.5
 
@@ -39,6 +39,8 @@ class Tail:
                     self.offset = self.lines = 0  # cut off or replaced: from the start, then
                 file.seek(self.offset)
                 whole, newline, _ = file.read().rpartition(b"\n")
+        except FileNotFoundError as error:
+            raise no_journal(self.path) from error
         except OSError as error:
             raise StorageError(f"Cannot read the journal {self.path}: {error.strerror}.") from error
         if not newline:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from records import story, verdict
 
-from harness.errors import HarnessError
+from harness.errors import HarnessError, StorageError
 from harness.events import RunFinished
 from harness.journal import Journal, encode_event
 from harness.watch import Tail, follow
@@ -74,3 +74,8 @@ def test_a_journal_of_another_version_is_named(tmp_path: Path) -> None:
     path.write_text(encode_event(story(verdict())[0]) + '\n{"event": "from_the_future"}\n')
     with pytest.raises(HarnessError, match=r"journal\.jsonl:2: .*not an event"):
         Tail(path).read()
+
+
+def test_a_folder_of_kept_verdicts_says_what_reads_it(tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match=r"There is no journal .*\n.*`harness leaderboard`, `show`"):
+        list(follow(tmp_path / "journal.jsonl"))
