@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import difflib
 import errno
 import os
 import re
@@ -14,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from harness.errors import HarnessError, StorageError, UsageError
+from harness.not_found import near, no_attempts, no_run, not_a_run
 from harness.verdict import REFERENCE, Verdict
 from harness.verdict_folder import holds_verdicts, read_state
 
@@ -263,30 +263,27 @@ def find_runs(out: Path) -> list[RunFolder]:
 
 
 def _is_run(path: Path) -> bool:
-    return (path / "journal.jsonl").is_file() or holds_verdicts(path)
+    return os.path.isfile(path / "journal.jsonl") or holds_verdicts(path)  # noqa: PTH113 - Path's raises for some names
 
 
 def find_run(out: Path, name: str | None = None) -> RunFolder:
     """The run a person means: its name, its folder, a folder of kept verdicts, or `latest` (the default).
 
     Raises:
-        UsageError: there is no such run; names the nearest.
+        UsageError: there is no such run; names the nearest, or says what stands there instead.
     """
-    if name not in (None, "", LATEST) and _is_run(Path(str(name))):
-        return RunFolder(Path(str(name)))
+    wanted = None if name in (None, "", LATEST) else name
+    if wanted is not None and _is_run(Path(wanted)):
+        return RunFolder(Path(wanted))
     runs = find_runs(out)
-    if not runs:
-        raise UsageError(
-            f"There are no runs in {out}.", remedy="Start one with `harness run`, or point --out at another folder."
-        )
-    if name in (None, "", LATEST):
-        return runs[0]
-    for run in runs:
-        if run.name == name:
-            return run
-    raise UsageError(
-        f"There is no run {name} in {out}.", remedy=_near(str(name), [run.name for run in runs], "`harness list`")
-    )
+    found = next((run for run in runs if wanted in (None, run.name)), None)
+    if found is not None:
+        return found
+    if wanted is not None and os.path.exists(wanted):  # noqa: PTH110 - Path's raises where it may not look
+        folders = [place for place in (Path(wanted), Path(wanted) / "runs") if place.is_dir()]
+        newest = next((found[0].path for found in map(find_runs, folders) if found), None)
+        raise not_a_run(Path(wanted), newest)
+    raise no_run(wanted, out, [run.name for run in runs])
 
 
 def find_attempt(out: Path, name: str | None = None) -> AttemptFolder:
@@ -296,13 +293,18 @@ def find_attempt(out: Path, name: str | None = None) -> AttemptFolder:
         UsageError: there is no such attempt, or RUN alone could mean several; names the nearest.
     """
     wanted = (name or LATEST).rstrip("/")
-    if "/" in wanted and not _is_run(Path(wanted)):
-        run_name, _, attempt_name = wanted.rpartition("/")
+    run_name, slash, attempt_name = wanted.rpartition("/")
+    # What is there and is no attempt's folder is told of by itself, not as an attempt of what it lies in.
+    there = _is_run(Path(wanted)) or (os.path.exists(wanted) and not _is_run(Path(run_name)))  # noqa: PTH110
+    if slash and not there:
         run = find_run(out, run_name)
-        for attempt in run.attempts:
+        attempts = run.attempts
+        for attempt in attempts:
             if attempt.name == attempt_name:
                 return attempt
-        remedy = _near(attempt_name, [attempt.name for attempt in run.attempts], f"`harness show {run.name}`")
+        if not attempts:
+            raise no_attempts(run, find_runs(out))
+        remedy = near(attempt_name, [attempt.name for attempt in attempts], f"`harness show {run.name}`")
         raise UsageError(f"The run {run.name} has no attempt {attempt_name}.", remedy=remedy)
     run = find_run(out, wanted)
     attempts = run.attempts
@@ -311,22 +313,11 @@ def find_attempt(out: Path, name: str | None = None) -> AttemptFolder:
     if len(made) == 1:
         return made[0]
     if not attempts:
-        raise UsageError(
-            f"The run {run.name} has no attempts: it ended before the first.", remedy=f"See {run.journal}."
-        )
+        raise no_attempts(run, find_runs(out))
     where = run.name if wanted == LATEST else wanted
     names = ", ".join(f"{where}/{attempt.name}" for attempt in attempts[:8])
     more = f" and {len(attempts) - 8} more" if len(attempts) > 8 else ""
     raise UsageError(f"The run {run.name} has {len(attempts)} attempts.", remedy=f"Say which: {names}{more}.")
-
-
-def _near(wanted: str, names: list[str], fallback: str) -> str:
-    near = difflib.get_close_matches(wanted, names, n=3, cutoff=0.5)
-    if near:
-        return f"Did you mean {' or '.join(near)}?"
-    if len(names) <= 8:
-        return f"There is: {', '.join(names) or 'none'}."
-    return f"{fallback} shows all {len(names)}."
 
 
 def read_verdicts(runs: Iterable[RunFolder], problems: list[str]) -> Iterator[Verdict]:

@@ -70,7 +70,8 @@ def test_an_error_of_ours_is_one_message_and_its_exit_code(tmp_path: Path) -> No
     ended = harness("show", "nothing/001", cwd=tmp_path)
     assert (ended.returncode, ended.stdout) == (2, "")
     assert ended.stderr == (
-        "error: There are no runs in runs.\nStart one with `harness run`, or point --out at another folder.\n"
+        "error: There is no run nothing: there are no runs in runs.\n"
+        "Start one with `harness run`, or point --out at another folder.\n"
     )
     (tmp_path / "runs").write_text("a file")
     ended = harness("list", cwd=tmp_path)

@@ -9,9 +9,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from records import verdict, write_run
+from records import AT, story, verdict, write_run
 
 from harness.errors import StorageError, UsageError
+from harness.events import RunFinished
+from harness.journal import Journal
 from harness.store import RunFolder, create_run, find_attempt, find_run, find_runs, new_run_name, write_atomic
 
 
@@ -53,6 +55,45 @@ def test_near_misses_are_suggested(tmp_path: Path) -> None:
         find_attempt(tmp_path / "empty", "latest")
     with pytest.raises(UsageError):
         find_attempt(tmp_path, "../../etc/passwd")
+
+
+def test_a_folder_or_file_that_is_no_run_is_named_with_what_is_in_it(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "kept" / "runs", verdict())
+    (tmp_path / "empty" / "runs").mkdir(parents=True)
+    (tmp_path / "file").write_text("")
+    out = tmp_path / "runs"
+    for folder in (tmp_path / "kept", run.path.parent):
+        with pytest.raises(
+            UsageError, match=f"^{folder} is no run, but .*\n--out {run.path.parent} takes all .*{run.path}"
+        ):
+            find_run(out, str(folder))
+    for folder in (tmp_path / "empty", tmp_path / "empty" / "runs"):
+        with pytest.raises(UsageError, match=rf"^{folder} is no run: .*\n.*`harness list`.*--out DIR"):
+            find_run(out, str(folder))
+    with pytest.raises(UsageError, match=f"^{tmp_path}/file is a file, .*\n.*--out DIR"):
+        find_attempt(out, str(tmp_path / "file"))
+    for name in ("nowhere", "x" * 300):
+        with pytest.raises(UsageError, match=rf"^There is no run {name}: there are no runs in {out}\."):
+            find_run(out, name)
+
+
+def test_a_run_without_attempts_says_why_and_how_to_go_on(tmp_path: Path) -> None:
+    write_run(tmp_path, verdict(run="t-20261121-004512"))
+    run = create_run("t", tmp_path)
+    with Journal(run.journal) as journal:
+        journal.append(story(verdict())[0])
+        with pytest.raises(UsageError, match=f"{run.name} has no attempts yet: .*\n`harness watch {run.name}`"):
+            find_attempt(tmp_path, "latest/001")
+        journal.append(RunFinished(at=AT, run=run.name, attempts=[], error="No GPU.\nPut one in."))
+    with pytest.raises(
+        UsageError, match=r"before the first\. No GPU\.\nThe newest run with attempts is t-20261121-004512"
+    ):
+        find_attempt(tmp_path)
+    run.plan.write_text("{}")
+    with pytest.raises(
+        UsageError, match=f"\n`harness resume {run.name}` goes on with it, if the task stays as it is; "
+    ):
+        find_attempt(tmp_path, str(run.path))
 
 
 def test_a_file_where_a_folder_is_needed(tmp_path: Path) -> None:
