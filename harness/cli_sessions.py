@@ -94,7 +94,7 @@ def export_session(
     if str(output) == "-":
         typer.echo(document, nl=False)
     else:
-        write_atomic(output, document)
+        write_atomic(output, document, "-o")
         typer.echo(f"written: {output} ({form})", err=True)
 
 

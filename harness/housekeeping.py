@@ -101,21 +101,21 @@ def look(
     """
     leftovers: list[Leftover] = []
     in_use: list[str] = []
-    for space in _folders(worktrees):
+    for space in _folders(worktrees, "--worktrees"):
         if is_in_use(space):
             in_use.append(str(space))
             continue
         why = _why_checkouts_go(space, older_than)
         if why is not None:
             leftovers.append(_leftover("checkouts", space, why))
-    for folder in _folders(out):
+    for folder in _folders(out, "--out"):
         run = RunFolder(folder)
         if run.journal.exists() and is_being_written(run.journal):
             in_use.append(str(folder))
         elif (why := _why_run_goes(run, older_than)) is not None:
             kind: Kind = "run" if _has_events(run) else "nameless"
             leftovers.append(_leftover(kind, folder, why))
-    for folder in _folders(temporary or Path(tempfile.gettempdir())):
+    for folder in _folders(temporary or Path(tempfile.gettempdir()), "TMPDIR"):
         if _TEMPORARY.fullmatch(folder.name) and _is_abandoned(folder):
             leftovers.append(_leftover("temporary", folder, "nobody has used it for a day"))
     for path in sorted(memory_folder().glob("*.jsonl")) if memories else []:
@@ -207,13 +207,13 @@ def _last_event(run: RunFolder) -> datetime | None:
     return None
 
 
-def _folders(parent: Path) -> Iterator[Path]:
+def _folders(parent: Path, option: str) -> Iterator[Path]:
     try:
         found = [path for path in parent.iterdir() if path.is_dir() and not path.is_symlink()]
     except FileNotFoundError:
         return
     except OSError as error:
-        raise storage_error(error, parent, "read") from error
+        raise storage_error(error, parent, "read", option) from error
     yield from sorted(path.resolve() for path in found)
 
 

@@ -153,41 +153,41 @@ class RunFolder:
             raise storage_error(error, self.path, "read") from error
 
 
-def storage_error(error: OSError, path: Path, verb: str) -> StorageError:
-    """The message for a folder or file that cannot be used: names it, says why, and the way out."""
+def storage_error(error: OSError, path: Path, verb: str, option: str = "--out") -> StorageError:
+    """The message for a folder or file that cannot be used: names it, says why, and the way out by `option`."""
     remedies = {
-        errno.ENOSPC: "Free some space, or choose a folder on another disk with --out.",
-        errno.ENOTDIR: "A file stands where a folder is needed; choose another folder with --out.",
-        errno.EEXIST: "A file stands where a folder is needed; choose another folder with --out.",
-        errno.ENAMETOOLONG: "Choose a shorter folder with --out.",
+        errno.ENOSPC: f"Free some space, or choose a folder on another disk with {option}.",
+        errno.ENOTDIR: f"A file stands where a folder is needed; choose another folder with {option}.",
+        errno.EEXIST: f"A file stands where a folder is needed; choose another folder with {option}.",
+        errno.ENAMETOOLONG: f"Choose a shorter folder with {option}.",
         errno.ENOENT: "The folder is gone; was it removed while the run lasted?",
     }
     remedies[errno.EDQUOT] = remedies[errno.EFBIG] = remedies[errno.ENOSPC]
-    if verb == "make the folder":
+    if verb == "make the folder" or option != "--out":
         remedies.pop(errno.ENOENT)
-    remedy = remedies.get(error.errno or 0, "Choose a folder that you may write to with --out.")
+    remedy = remedies.get(error.errno or 0, f"Choose a folder that you may write to with {option}.")
     return StorageError(f"Cannot {verb} {path}: {error.strerror or error}.", remedy=remedy)
 
 
-def make_folder(path: Path) -> None:
+def make_folder(path: Path, option: str = "--out") -> None:
     """Make a folder and its parents; one that is there already is fine.
 
     Raises:
-        StorageError: it cannot be made.
+        StorageError: it cannot be made; says to choose another with `option`.
     """
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise storage_error(error, path, "make the folder") from error
+        raise storage_error(error, path, "make the folder", option) from error
 
 
-def write_atomic(path: Path, content: str | bytes) -> None:
+def write_atomic(path: Path, content: str | bytes, option: str = "--out") -> None:
     """Write a file so that a reader, or a crash, sees all of it or none of it.
 
     Text is written as UTF-8; what UTF-8 cannot hold (lone surrogates) becomes question marks.
 
     Raises:
-        StorageError: it cannot be written; no half-written file is left.
+        StorageError: it cannot be written; no half-written file is left. Says to choose another place with `option`.
     """
     data = content.encode("utf-8", "replace") if isinstance(content, str) else content
     temporary: Path | None = None
@@ -201,7 +201,7 @@ def write_atomic(path: Path, content: str | bytes) -> None:
             os.fsync(file.fileno())
         temporary.replace(path)
     except OSError as error:
-        raise storage_error(error, path, "write") from error
+        raise storage_error(error, path, "write", option) from error
     finally:
         if temporary is not None:
             with contextlib.suppress(OSError):

@@ -52,7 +52,7 @@ def workspace(space: Path, *, run: Path | None = None, keep: bool = False) -> It
         owner = Owner(run=None if run is None else str(run.resolve()), keep=keep)
         descriptor = os.open(space / _OWNER, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     except OSError as error:
-        raise storage_error(error, space, "make the folder") from error
+        raise storage_error(error, space, "make the folder", "--worktrees") from error
     try:
         with contextlib.suppress(OSError):  # a file system without locks
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

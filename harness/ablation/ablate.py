@@ -75,7 +75,7 @@ def ablate(options: AblateOptions, say: Say) -> Ablation:
             except AttemptEnded as end:
                 raise UsageError(f"{options.name}: {end.message}", remedy=_NO_GAIN) from end
             _require_parts(options, divided)
-            make_folder(options.into)
+            make_folder(options.into, "-o")
             stack.enter_context(_alone_in(options.into))
             book = _notebook(options, loaded, divided)
             if book.record.smallest is None:

@@ -19,14 +19,14 @@ def write_sessions(runs: Iterable[RunFolder], folder: Path) -> Export:
         StorageError: one cannot be written.
     """
     export = Export("atif", str(folder))
-    make_folder(folder)
+    make_folder(folder, "-o")
     for attempt in attempts_of(runs, export, controls=False):
         try:
             document = session_as_atif(attempt.folder, attempt.state)
         except UsageError as error:
             export.left_out.append(str(error).splitlines()[0])
             continue
-        write_atomic(folder / f"{attempt.run.name}.{attempt.verdict.attempt}.json", strict_json(document) + "\n")
+        write_atomic(folder / f"{attempt.run.name}.{attempt.verdict.attempt}.json", strict_json(document) + "\n", "-o")
         export.rows += 1
     export.attempts = export.rows
     return export

@@ -23,12 +23,12 @@ def whole_file(target: Path) -> Iterator[Path]:
         os.fchmod(descriptor, 0o644)  # mkstemp's 0600 would hide it from the team
         os.close(descriptor)
     except OSError as error:
-        raise storage_error(error, target, "write") from error
+        raise storage_error(error, target, "write", "-o") from error
     begun = Path(name)
     try:
         yield begun
         begun.replace(target)
     except OSError as error:
-        raise storage_error(error, target, "write") from error
+        raise storage_error(error, target, "write", "-o") from error
     finally:
         begun.unlink(missing_ok=True)

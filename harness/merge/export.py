@@ -118,7 +118,7 @@ def export_attempt(folder: AttemptFolder, options: ExportOptions) -> Exported:
         diff.write_bytes(patch.text)
         new = NewCommit(diff, summary.prefix, commit_message(summary), author, summary.unix_time)
         target = options.folder or Path(f"export-{folder.run.name}-{folder.name}")
-        make_folder(target)
+        make_folder(target, "-o")
         branch = None
         if lands is not None and options.branch is not None:
             home, start = lands

@@ -183,5 +183,5 @@ def write_report(run: RunMaterial, target: Path) -> int:
     if target.parent != Path() and not target.parent.is_dir():
         raise UsageError(f"There is no folder {target.parent}.", remedy="Make it first, or choose another with -o.")
     text = report(run, target.suffix.lower())
-    write_atomic(target, text)
+    write_atomic(target, text, "-o")
     return len(text.encode())

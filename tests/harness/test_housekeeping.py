@@ -98,7 +98,7 @@ def test_a_file_where_a_folder_is_meant_is_not_clean(tmp_path: Path) -> None:
     file.touch()
     with pytest.raises(StorageError, match=r"runs\.txt: Not a directory"):
         look(file, tmp_path / "worktrees", None, tmp_path)
-    with pytest.raises(StorageError, match=r"runs\.txt: Not a directory"):
+    with pytest.raises(StorageError, match=r"runs\.txt: Not a directory\.\n.*choose another folder with --worktrees\."):
         look(tmp_path / "runs", file, None, tmp_path)
     assert look(tmp_path / "no runs", tmp_path / "no worktrees", None, tmp_path).leftovers == []
 

@@ -13,8 +13,10 @@ from records import AT, story, verdict, write_run
 
 from harness.errors import StorageError, UsageError
 from harness.events import RunFinished
+from harness.exports.whole_file import whole_file
 from harness.journal import Journal
 from harness.store import RunFolder, create_run, find_attempt, find_run, find_runs, new_run_name, write_atomic
+from harness.workspace import workspace
 
 
 def test_runs_made_in_the_same_second_get_names_of_their_own(tmp_path: Path) -> None:
@@ -103,6 +105,18 @@ def test_a_file_where_a_folder_is_needed(tmp_path: Path) -> None:
             create_run("t", out)
     with pytest.raises(StorageError, match="Not a directory"):
         find_runs(tmp_path / "runs")
+
+
+def test_the_way_out_of_a_place_that_cannot_be_written_is_its_own_option(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(StorageError, match="--worktrees"), workspace(tmp_path / "file" / "one"):
+        pass
+    for place in ("file/x.parquet", "missing/x.parquet"):
+        with pytest.raises(StorageError, match=f"Cannot write .*{place}.*\n.* -o"), whole_file(tmp_path / place):
+            pass
+    with pytest.raises(StorageError, match="-o"):
+        write_atomic(tmp_path / "folder", "", "-o")
 
 
 def test_a_name_too_long_says_so(tmp_path: Path) -> None:
