@@ -2,7 +2,8 @@
 
 An agent may write hooks, configuration and attributes into its worktree. Nothing here reads them: every
 command runs with the settings in `_SAFE` and a repository of the harness's own (`Repository`), and diffs
-and checkouts go through an index the harness made for that one command.
+and checkouts go through an index the harness made for that one command. A repository inside of a worktree is never
+looked into: it brings settings of its own.
 """
 
 from __future__ import annotations
@@ -39,6 +40,11 @@ _SAFE = (
     "diff.mnemonicPrefix=false",
     "protocol.ext.allow=never",
 )
+
+# To see whether a repository in the tree is dirty, git runs `git status` in it, and that runs the filters that its own
+# configuration names. An option, because a setting is overruled by the tree's .gitmodules.
+_LOOKS_INTO_REPOSITORIES = ("diff", "status")
+_LOOK_NOT = "--ignore-submodules=dirty"
 
 # One commit with a fixed author and date: the same files give the same base commit on every machine.
 IDENTITY = {
@@ -87,7 +93,8 @@ def run_git(cwd: Path, *arguments: str, env: dict[str, str] | None = None, stdin
     command = ["git"]
     for setting in _SAFE:
         command += ["-c", setting]
-    command += list(arguments)
+    verb, *rest = arguments
+    command += [verb, *([_LOOK_NOT] if verb in _LOOKS_INTO_REPOSITORIES else []), *rest]
     client: Git = Git(str(cwd))
     try:
         # A checkout of thousands of files beside a measurement would be felt: git waits for its end, too.

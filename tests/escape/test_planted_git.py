@@ -19,6 +19,12 @@ from harness.task import load_task
 
 __all__ = ["sandbox"]
 
+# Its filter runs where git has to see whether a file has changed whose time has and whose size has not.
+NESTED = (
+    "mkdir tiny/sub; cd tiny/sub; git init -q .; echo a > a; echo 'a filter=x' > .gitattributes; git add .; "
+    "git -c user.name=a -c user.email=b commit -qm x; git config filter.x.clean $OLDPWD/run.sh; echo b > a; "
+    "touch -d 2001-01-01 a; cd ../.."
+)
 PLANTS = {
     "fsmonitor": "git config core.fsmonitor $PWD/run.sh",
     "textconv": "git config diff.x.textconv $PWD/run.sh; echo '*.py diff=x' > .gitattributes",
@@ -26,6 +32,9 @@ PLANTS = {
     "filter": "git config filter.x.clean $PWD/run.sh; echo '*.py filter=x' > .gitattributes",
     "hook": "h=$(git rev-parse --git-common-dir)/hooks; mkdir -p $h; for n in post-index-change post-commit; "
     "do cp run.sh $h/$n; chmod +x $h/$n; done",
+    "nested_repository": NESTED,
+    "nested_repository_by_name": NESTED
+    + "; printf '[submodule \"s\"]\\n\\tpath = tiny/sub\\n\\turl = ./x\\n\\tignore = none\\n' > .gitmodules",
     "own_git_folder": "rm -rf .git; git init -q .; git config core.fsmonitor $PWD/run.sh",
 }
 
@@ -70,7 +79,7 @@ def test_what_an_agent_plants_is_not_run(
 @pytest.mark.parametrize("name", PLANTS)
 def test_plain_git_would_have_run_it(tree: Path, tmp_path: Path, name: str) -> None:
     plant(tree, PLANTS[name], [], tmp_path / "scratch")
-    for line in (["status"], ["diff"], ["add", "-A"]):
+    for line in (["status"], ["diff"], ["add", "-A"], ["diff"]):
         subprocess.run(["git", *line], cwd=tree, capture_output=True, check=False)
     assert (tree / "marker").exists()
 
