@@ -55,17 +55,21 @@ _Options: TypeAdapter[RunOptions] = TypeAdapter(RunOptions)
 
 
 def require_possible(options: RunOptions) -> None:
-    """Refuse at once what a cluster cannot do.
+    """Refuse at once what a cluster cannot do, and one that cannot be reached from here.
 
     Raises:
-        UsageError: the worktrees are to be kept, or a person is to work in one: they are on other machines.
+        UsageError: the worktrees are to be kept, or a person is to work in one: they are on other machines. Or Ray is
+            not installed, or its cluster's address is none.
     """
     if options.executor != "ray":
         return
+    from harness.cluster.connect import require_ray  # noqa: PLC0415 - for clusters alone
+
     if options.keep_worktrees:
         raise UsageError("--keep-worktrees and --executor ray exclude each other: worktrees are on the nodes.")
     if (options.agent or "").partition(":")[0] == "manual":
         raise UsageError("--agent manual and --executor ray exclude each other: the worktree would be on a node.")
+    require_ray(options.ray_address)
 
 
 def options_to_json(options: RunOptions) -> dict[str, Any]:

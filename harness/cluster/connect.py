@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import logging
 import os
 import signal
@@ -18,6 +19,7 @@ from harness.text import shortened
 
 LOCAL = "local"
 _LISTENER_SECONDS = 10.0
+_LAST_PORT = 65_535
 _ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -38,6 +40,19 @@ class Node:
     cpus: int
 
 
+def require_ray(address: str) -> None:
+    """Refuse what no cluster can be reached with, before anything is begun; whether one is there is not looked at.
+
+    Raises:
+        UsageError: Ray is not installed here, or the address is none.
+    """
+    if importlib.util.find_spec("ray") is None:
+        raise UsageError(
+            "--executor ray needs Ray, which is not installed here.", remedy="pip install 'perf-harness[ray]'"
+        )
+    _host_and_port(address)
+
+
 @contextmanager
 def connected(address: str) -> Iterator[None]:
     """A connection to the cluster at `address`: `auto`, `local`, `HOST:PORT` or `ray://HOST:PORT`.
@@ -46,14 +61,11 @@ def connected(address: str) -> Iterator[None]:
         UsageError: Ray is not installed here, or the address is none.
         InfrastructureError: there is no cluster.
     """
+    require_ray(address)
     # Whoever starts a cluster for a run tells nobody of it. What runs already has its own settings.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    try:
-        import ray  # noqa: PLC0415 - an extra
-    except ImportError as error:
-        raise UsageError(
-            "--executor ray needs Ray, which is not installed here.", remedy="pip install 'perf-harness[ray]'"
-        ) from error
+    import ray  # noqa: PLC0415 - an extra
+
     settings: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     if address == LOCAL:
         settings["include_dashboard"] = False
@@ -61,9 +73,9 @@ def connected(address: str) -> Iterator[None]:
         found = os.environ.get("PYTHONPATH")
         os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(_ROOT), found]))
     try:
-        meant = (os.environ.get("RAY_ADDRESS") or address) if address == "auto" else address  # as Ray does
-        if meant not in ("auto", LOCAL):
-            _require_listener(meant)
+        if (where := _host_and_port(address)) is not None:
+            # Somebody must listen there: Ray itself would try for minutes.
+            socket.create_connection(where, timeout=_LISTENER_SECONDS).close()
         with _own_signals():
             ray.init(address=address, **settings)
     except (ConnectionError, TimeoutError, ValueError, RuntimeError, OSError) as error:
@@ -92,20 +104,22 @@ def living_nodes() -> list[Node]:
     return sorted(found, key=lambda node: node.name)
 
 
-def _require_listener(address: str) -> None:
-    """Somebody must listen there: Ray itself would try for minutes.
+def _host_and_port(address: str) -> tuple[str, int] | None:
+    """Where a cluster is to be; None where Ray finds or starts it by itself.
 
     Raises:
         UsageError: it is no address.
-        OSError: nobody listens.
     """
-    host, colon, port = address.removeprefix("ray://").rpartition(":")
-    if not colon or not host or not port.isdigit():
+    meant = (os.environ.get("RAY_ADDRESS") or address) if address == "auto" else address  # as Ray does
+    if meant in ("auto", LOCAL):
+        return None
+    host, colon, port = meant.removeprefix("ray://").rpartition(":")
+    if not colon or not host or not port.isdecimal() or int(port) > _LAST_PORT:
         raise UsageError(
-            f"--ray-address {address}: not an address.",
+            f"--ray-address {meant}: not an address.",
             remedy="It is auto, local, HOST:PORT, or ray://HOST:10001 for a cluster reached through its client port.",
         )
-    socket.create_connection((host.strip("[]"), int(port)), timeout=_LISTENER_SECONDS).close()
+    return host.strip("[]"), int(port)
 
 
 def _said_name(node: dict[str, Any]) -> str:

@@ -53,6 +53,15 @@ def record_session(tiny: TinyTask, tmp_path: Path, *calls: tuple[str, dict[str, 
     (tiny.folder / "recorded.jsonl").write_text("\n".join(lines) + "\n")
 
 
+def test_a_cluster_without_ray_is_refused_before_anything_is_made(
+    tiny: TinyTask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)  # as where it is not installed
+    with pytest.raises(UsageError, match=r"needs Ray.*\n.*perf-harness\[ray\]"):
+        start(tiny, tmp_path, executor="ray")
+    assert not (tmp_path / "runs").exists() and not (tmp_path / "worktrees").exists()
+
+
 def assert_nothing_left(tmp_path: Path) -> None:
     assert list((tmp_path / "worktrees").iterdir()) == []
     mine = [p for p in psutil.Process().children(recursive=True) if p.status() != psutil.STATUS_ZOMBIE]

@@ -140,8 +140,13 @@ def test_a_cluster_that_is_not_there_is_said_so(
     monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:9")  # where Ray itself looks first
     with pytest.raises(InfrastructureError, match=r"no Ray cluster at auto: .*refused"):
         on_a_cluster(tiny, tmp_path)
-    with pytest.raises(UsageError, match="--ray-address somewhere: not an address"):
-        on_a_cluster(tiny, tmp_path, ray_address="somewhere")
+
+
+@pytest.mark.parametrize("address", ["somewhere", "node:99999", ":6379", "node:²"])
+def test_what_is_no_address_is_refused_before_anything_is_made(tiny: TinyTask, tmp_path: Path, address: str) -> None:
+    with pytest.raises(UsageError, match=f"--ray-address {address}: not an address"):
+        on_a_cluster(tiny, tmp_path, ray_address=address)
+    assert not (tmp_path / "runs").exists()
 
 
 @pytest.mark.parametrize(("option", "value"), [("keep_worktrees", True), ("agent", "manual")])
