@@ -14,21 +14,9 @@ from tempfile import TemporaryDirectory
 
 from harness.errors import InfrastructureError, StorageError, TaskError
 from harness.git import IDENTITY, GitError, Repository, run_git
+from harness.left_out import left_out
 from harness.pip_settings import pip_settings
 from harness.task import LoadedTask
-
-# Left by Python and its tools in a source folder: never part of a base.
-_DROPPINGS = shutil.ignore_patterns(
-    ".git",
-    "__pycache__",
-    "*.pyc",
-    ".pytest_cache",
-    ".mypy_cache",
-    ".ruff_cache",
-    ".venv",
-    "*.egg-info",
-    ".bench_scratch",
-)
 
 
 def seal(loaded: LoadedTask, into: Path) -> Repository:
@@ -59,7 +47,7 @@ def seal(loaded: LoadedTask, into: Path) -> Repository:
 
 
 def copy_folder(folder: Path, files: Path) -> None:
-    """Copy a folder's files, without git's and without what Python and its tools leave behind.
+    """Copy a folder's files, without those that `harness.left_out` names.
 
     The copy may lie inside of the folder, as where somebody works at it and has the worktrees there: what it lies in, a
     folder of ours, is not copied along.
@@ -70,12 +58,12 @@ def copy_folder(folder: Path, files: Path) -> None:
     copy, source = files.resolve(), folder.resolve()
     ours = copy if copy.parent == source else copy.parent
 
-    def left_out(place: str, names: list[str]) -> set[str]:
+    def ignored(place: str, names: list[str]) -> set[str]:
         inside = {ours.name} if Path(place).resolve() == ours.parent else set()
-        return _DROPPINGS(place, names) | inside
+        return left_out(Path(place), names) | inside
 
     try:
-        shutil.copytree(folder, files, symlinks=True, ignore=left_out)
+        shutil.copytree(folder, files, symlinks=True, ignore=ignored)
     except (OSError, shutil.Error) as error:
         first = error.args[0][0][-1] if isinstance(error, shutil.Error) else error
         raise StorageError(f"{folder}: cannot be copied ({first}).") from error

@@ -262,6 +262,11 @@ def find_runs(out: Path) -> list[RunFolder]:
     return sorted(runs, key=_age, reverse=True)
 
 
+def is_run_folder(path: Path) -> bool:
+    """Whether `create_run` made this folder, to judge by its name and by what is in it."""
+    return _STAMP.search(path.name) is not None and (path / "journal.jsonl").is_file()
+
+
 def _is_run(path: Path) -> bool:
     return os.path.isfile(path / "journal.jsonl") or holds_verdicts(path)  # noqa: PTH113 - Path's raises for some names
 

@@ -13,9 +13,12 @@ from tiny_task import TinyTask
 
 from harness.errors import StorageError, TaskError
 from harness.git import Repository
+from harness.journal import Journal
 from harness.pip_settings import PYPI, read_settings
 from harness.source import copy_folder, seal
+from harness.store import create_run
 from harness.task import load_task
+from harness.workspace import workspace
 
 
 def git(cwd: Path, *arguments: str) -> str:
@@ -55,6 +58,47 @@ def test_leftovers_of_python_are_not_sealed(tiny: TinyTask, tmp_path: Path) -> N
     cache.mkdir()
     (cache / "core.cpython-311.pyc").write_bytes(b"x")
     assert sealed(tiny, tmp_path / "b.git").tree == clean.tree
+
+
+def test_records_and_checkouts_of_runs_are_never_sealed(tiny: TinyTask, tmp_path: Path) -> None:
+    clean = sealed(tiny, tmp_path / "a.git")
+    target = tiny.folder / "target"
+    for out in (target / "runs", target / "tiny"):  # wherever --out and --worktrees point
+        earlier = create_run("tiny", out)
+        earlier.attempt("001").create().patch.write_text("an answer\n")
+        with Journal(earlier.journal), Journal(create_run("tiny", out).journal):  # the second one is of this moment
+            with workspace(out / "checkouts" / earlier.name, keep=True) as space:
+                (space / "001").mkdir()
+                (space / "001" / "solution.py").write_text("an answer\n")
+                os.mkfifo(space / "pipe")
+                assert sealed(tiny, space / "judge.git").tree == clean.tree
+            assert sealed(tiny, tmp_path / f"{out.name}.git").tree == clean.tree
+    (target / "runs" / "journal.jsonl").write_text("the user's own\n")
+    (target / "notes-20261121-000000").mkdir()
+    (target / "notes-20261121-000000" / "a.txt").write_text("the user's own, too\n")
+    before, after = (
+        set(git(each.path, "ls-tree", "-r", "--name-only", "base").split())
+        for each in (clean, sealed(tiny, tmp_path / "c.git"))
+    )
+    assert after - before == {"notes-20261121-000000/a.txt", "runs/journal.jsonl"} and before <= after
+
+
+def test_environments_are_not_copied_and_compiled_modules_are(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    (source / "pkg").mkdir(parents=True)
+    (source / "pkg" / "fast.cpython-311-x86_64-linux-gnu.so").write_bytes(b"ELF")
+    (source / ".gitignore").write_text("*.so\n/data/\n")
+    (source / "data").mkdir()
+    (source / "data" / "rows.csv").write_text("1\n")
+    for name, mark in (("env", "pyvenv.cfg"), ("tools/conda", "conda-meta/history")):
+        (source / name / "lib").mkdir(parents=True)
+        (source / name / "lib" / "large.py").write_text("")
+        (source / name / mark).parent.mkdir(exist_ok=True)
+        (source / name / mark).write_text("")
+    git(source, "init", "-q")
+    copy_folder(source, tmp_path / "copy")
+    found = {str(path.relative_to(tmp_path / "copy")) for path in (tmp_path / "copy").rglob("*") if path.is_file()}
+    assert found == {".gitignore", "data/rows.csv", "pkg/fast.cpython-311-x86_64-linux-gnu.so"}
 
 
 def make_history(tiny: TinyTask) -> tuple[Path, str, str]:
