@@ -18,6 +18,7 @@ from harness.metric import command_spec
 from harness.noise import noise_text, require_quiet
 from harness.sandbox import current_sandbox
 from harness.task import DeviceChoice, LoadedTask
+from harness.text import counted
 from harness.timing.client import check_outputs, describe, measure
 from harness.timing.measurement import MeasureJob, Measurement, Progress, Protocol, Refusal, Workload, WrongOutput
 from harness.verdict import Device, NoiseFloor
@@ -143,7 +144,7 @@ def admit(loaded: LoadedTask, repository: Repository, root: Path, scratch: Path,
     )
     if wrong is not None:
         raise AdmissionError(f"The base does not satisfy the bench's oracle: {explain(wrong)}")
-    report.passed("tests", f"{len(tests.passed)} tests pass, the oracle agrees")
+    report.passed("tests", f"{counted(len(tests.passed), 'test passes', 'tests pass')}, the oracle agrees")
 
     report.started("noise")
     job = job_for(

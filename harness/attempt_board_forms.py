@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from harness.attempt_board import AttemptBoard, AttemptRow
 from harness.fitting_table import Column, FittingTable
 from harness.leaderboard_forms import false_wins_text, inert
-from harness.text import interval_text, markdown_cell, markdown_table
+from harness.text import counted, interval_text, markdown_cell, markdown_table
 
 HEADINGS = ("#", "attempt", "speedup", "verdict", "agent", "model")  # what a narrow window is to show comes first
 NOTE = "An attempt a row, with its own 95 % interval; whose overlaps that of the first of its group shares its rank."
@@ -41,7 +41,8 @@ def _of_one_run(board: AttemptBoard) -> bool:
 def note_text(board: AttemptBoard, most: int | None = None) -> str:
     """The sentences beneath a board."""
     left_out = 0 if most is None else max(0, len(board.rows) - most)
-    more = f"{left_out:,} more attempts are left out here, CSV and JSON have them. " * bool(left_out)
+    attempts = counted(left_out, "more attempt is", "more attempts are")
+    more = f"{attempts} left out here, CSV and JSON have all. " * bool(left_out)
     return f"{more}{NOTE} {false_wins_text(board.false_wins)}"
 
 

@@ -116,11 +116,14 @@ def _export(to: Form, runs: list[RunFolder], target: Path, *, best: bool, uri: s
 
 
 def _sentence(done: Export) -> str:
+    from harness.text import counted  # noqa: PLC0415 - brings in pydantic
+
+    attempts = counted(done.attempts, "attempt")
     what = {
-        "predictions": f"{done.rows} predictions",
-        "atif": f"{done.rows} sessions",
-        "parquet": f"{done.rows:,} rows, the samples of {done.attempts} attempts",
-        "mlflow": f"{done.attempts} attempts; runs of MLflow's: "
+        "predictions": counted(done.rows, "prediction"),
+        "atif": counted(done.rows, "session"),
+        "parquet": f"{counted(done.rows, 'row')}, the samples of {attempts}",
+        "mlflow": f"{attempts}; runs of MLflow's: "
         + ", ".join(f"{count} {name}" for name, count in done.counts.items()),
     }
     return f"{'standard output' if done.where == '-' else done.where}: {what[done.form]}"

@@ -66,7 +66,9 @@ def clean(
 def _summary(count: int, size: str, *, removed: bool) -> str:
     if not count:
         return "Nothing to clean."
-    things = "1 thing" if count == 1 else f"{count} things"
+    from harness.text import counted  # noqa: PLC0415 - as above
+
+    things = counted(count, "thing")
     return f"Removed {things}, {size}." if removed else f"{things}, {size}. Nothing was touched: --yes removes them."
 
 
@@ -118,7 +120,8 @@ def publish(
         missing = "Nothing was judged yet" if folders else f"No runs in {out} yet"
         typer.echo(f"{missing}: nothing was published.")
     else:
-        verdicts = "1 verdict is" if done.verdicts == 1 else f"{done.verdicts} verdicts are"
-        typer.echo(f"{verdicts} on the board, {done.new} new.")
+        from harness.text import counted  # noqa: PLC0415
+
+        typer.echo(f"{counted(done.verdicts, 'verdict is', 'verdicts are')} on the board, {done.new} new.")
     for problem in done.problems:
         complain(f"left out: {problem}")

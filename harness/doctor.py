@@ -24,7 +24,7 @@ from harness.model_key import model_key
 from harness.quiet import gate_folder
 from harness.sandbox import choose_sandbox, has_gpu_devices, working_sandboxes
 from harness.sandbox.workers import UNCONFINED, worker_sandbox
-from harness.text import bytes_text
+from harness.text import bytes_text, counted
 from harness.verdict import Record
 from harness.workspace import require_writable
 
@@ -155,7 +155,7 @@ def _clocks(_where: Where) -> list[Check]:
         checks.append(Check(name="CPU speed", state="note", found=f"governor {governor}", remedy=remedy))
     cores = len(os.sched_getaffinity(0))
     load = os.getloadavg()[0]
-    found = f"{cores} cores, load {load:.1f}"
+    found = f"{counted(cores, 'core')}, load {load:.1f}"
     if cores < 2:
         remedy = "Use two cores or more: the clock's process and the timed one share this one."
         checks.append(Check(name="CPU", state="note", found=found, remedy=remedy))
@@ -246,7 +246,7 @@ def _asked(url: str | None, key: str | None) -> Check:
         found = f"{shown} does not answer: {str(error).rstrip('.')}"
         remedy = "Start the server, or check the URL and the network (a proxy?)."
         return Check(name="endpoint", state="problem", found=found, remedy=remedy)
-    return Check(name="endpoint", state="ok", found=f"{shown} offers {len(names)} models")
+    return Check(name="endpoint", state="ok", found=f"{shown} offers {counted(len(names), 'model')}")
 
 
 def _read(path: str) -> str | None:

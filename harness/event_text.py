@@ -24,7 +24,7 @@ from harness.events import (
     TimingProgress,
 )
 from harness.show import headline
-from harness.text import bar, interval_text, printable, shortened
+from harness.text import bar, counted, interval_text, printable, shortened
 from harness.timing.measurement import Progress
 
 DETAIL_WIDTH = 100
@@ -55,7 +55,7 @@ def _(event: AdmissionStep) -> str:
 @describe.register
 def _(event: Admitted) -> str:
     noise = interval_text(event.noise.speedup)
-    return f"base{_on(event.node)}: admitted, {event.expected_tests} tests, base against itself {noise}"
+    return f"base{_on(event.node)}: admitted, {counted(event.expected_tests, 'test')}, base against itself {noise}"
 
 
 @describe.register

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from agent.trajectory import TrajectoryError, read_back
 from harness.report.conversation import Part, readable
 from harness.report.diffs import parse_diff
-from harness.text import safe, shortened
+from harness.text import counted, safe, shortened
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
@@ -35,7 +35,7 @@ def patch_statistics(diff: str) -> list[RenderableType]:
         note = safe(", ".join(note for note in file.notes if not note.startswith("similarity"))[:60], "dim")
         table.add_row("        ", safe(file.path), f"+{file.added}", f"-{file.removed}", bar, note)
     if len(files) > MOST_FILES:
-        table.add_row("        ", safe(f"... and {len(files) - MOST_FILES} more files", "dim"))
+        table.add_row("        ", safe(f"... and {counted(len(files) - MOST_FILES, 'more file')}", "dim"))
     return [table]
 
 

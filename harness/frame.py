@@ -31,6 +31,7 @@ from harness.source import seal
 from harness.stopping import check_stop
 from harness.store import RunFolder, create_run, write_atomic
 from harness.task import LoadedTask, load_task
+from harness.text import counted
 from harness.verdict import Verdict
 from harness.workspace import clear, require_writable, terminable, workspace
 
@@ -154,7 +155,7 @@ def _kept(run: Frame) -> str:
     if not run.started:
         return "Interrupted before anything was run; nothing is left."
     count = len(run.verdicts)
-    attempts = "1 finished attempt" if count == 1 else f"{count} finished attempts"
+    attempts = counted(count, "finished attempt")
     kept = f"Interrupted. Kept: {run.folder.path} with {attempts}; no process and no worktree is left."
     return f"{kept} `harness resume {run.folder.name}` goes on." if len(run.slots) > count else kept
 
@@ -166,7 +167,8 @@ def _note(run: Frame, agent: Agent) -> str | None:
     if run.options.executor == "local":
         notes.append(calibration_note(resolve_device(task.metric.device), task.name, task.metric.mode))
     if task.draft:
-        notes.append(f"{len(task.draft)} guesses in this task are not confirmed: `harness check` lists them.")
+        guesses = counted(len(task.draft), "guess in this task is", "guesses in this task are")
+        notes.append(f"{guesses} not confirmed: `harness check` lists them.")
     notes.append(memory_note(memory_of(run.loaded, run.sealed.tree), agent, fresh=run.options.fresh))
     return " ".join(filter(None, notes)) or None
 

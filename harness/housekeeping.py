@@ -22,6 +22,7 @@ from harness.journal import is_being_written, read_events
 from harness.memory import Memory
 from harness.memory import folder as memory_folder
 from harness.store import RunFolder, storage_error
+from harness.text import counted
 from harness.verdict import Record
 from harness.workspace import clear, end_processes_in, is_in_use, owner_of, processes_in
 from harness.worktree import remove_folder
@@ -121,7 +122,7 @@ def look(
     for path in sorted(memory_folder().glob("*.jsonl")) if memories else []:
         if older_than is None or _age(path) > older_than.total_seconds():
             known = len(Memory(path).read())
-            leftovers.append(_leftover("memory", path, f"what {known} attempts at a task came to"))
+            leftovers.append(_leftover("memory", path, f"what {counted(known, 'attempt')} at a task came to"))
     return Found(leftovers, in_use)
 
 

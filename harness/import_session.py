@@ -29,7 +29,7 @@ from harness.show import shown_path
 from harness.source import seal
 from harness.store import AttemptFolder, RunFolder, create_run, write_atomic
 from harness.task import LoadedTask, load_task
-from harness.text import safe
+from harness.text import counted, safe
 from harness.verdict import NOT_JUDGED, Cost, PatchStats, Tokens, Verdict
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ class Imported:
         lines = [
             f"{self.verdict.run}/{self.folder.name}: {session.form}",
             f"agent    {who}",
-            f"session  {len(session.turns)} turns, {calls} calls, {failed} of them failed",
+            f"session  {counted(len(session.turns), 'turn')}, {counted(calls, 'call')}, {failed} of them failed",
         ]
         if session.diffs:
             lines.append(f"diffs    {session.diffs} in the recording, the last one counts")

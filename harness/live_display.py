@@ -28,7 +28,7 @@ from harness.events import (
     TimingProgress,
 )
 from harness.show import headline
-from harness.text import duration_text, printable, safe
+from harness.text import counted, duration_text, printable, safe
 
 if TYPE_CHECKING:
     from rich.console import Console, Group
@@ -51,7 +51,7 @@ class _Track:
 
     def enter(self, phase: str) -> None:
         if self.now:
-            self.past.append(f"{self.now} ({self.steps} steps)" if self.now == "agent" else self.now)
+            self.past.append(f"{self.now} ({counted(self.steps, 'step')})" if self.now == "agent" else self.now)
         self.now, self.detail, self.waits = phase, "", False
         self.timing = phase in ("timing", "confirmation", "noise", "known_effect")
 

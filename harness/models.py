@@ -10,7 +10,7 @@ from agent.openai_list import ListError, list_models
 from agent.prices import CataloguePrices, look_up
 from harness.errors import HarnessError, InfrastructureError, UsageError
 from harness.network.endpoint import Endpoint
-from harness.text import printable
+from harness.text import counted, printable
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -53,7 +53,8 @@ class Listing:
         """For people."""
         from rich.table import Table  # noqa: PLC0415 - slow to import
 
-        table = Table("model", title=f"{len(self.models)} models at {printable(self.url)}", title_justify="left")
+        title = f"{counted(len(self.models), 'model')} at {printable(self.url)}"
+        table = Table("model", title=title, title_justify="left")
         for column in ("context", "input", "cached", "output"):
             table.add_column(column, justify="right")
         for model in self.models:

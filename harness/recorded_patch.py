@@ -13,6 +13,7 @@ from agent.turn_diff import FileDiff
 from harness.errors import Rejected
 from harness.git import Repository
 from harness.patch import Patch, apply, is_leftover, take_diff
+from harness.text import counted
 
 
 @dataclass
@@ -55,9 +56,8 @@ def patch_of(session: Session, beside: Path, base: Repository | None) -> Recorde
         _make_edits(found, session.edits, base)
         return found
     elif session.edits:
-        found.notes.append(
-            f"The recording holds {len(session.edits)} edits and no diff: with --task they are made on its base."
-        )
+        edits = counted(len(session.edits), "edit")
+        found.notes.append(f"The recording holds {edits} and no diff: with --task the patch is made on its base.")
     else:
         found.notes.append("The recording shows no diff and no edit that could be made anew: there is no patch.")
     if found.text and base is not None:
@@ -117,6 +117,5 @@ def _make_edits(found: RecordedPatch, edits: tuple[str, ...], base: Repository) 
                 found.notes.append(f"Edit {number} of {len(edits)} does not fit the target's base: {error}")
                 return
         _settle(found, take_diff(base, checkout))
-    found.notes.append(
-        f"The patch was made from the recording's {len(edits)} edits; what shell commands changed is not in it."
-    )
+    made = counted(len(edits), "edit")
+    found.notes.append(f"The patch was made from the recording's {made}; what shell commands changed is not in it.")

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, Validatio
 
 from harness.errors import TaskError
 from harness.intervals import geometric_mean
-from harness.text import printable, shortened
+from harness.text import counted, printable, shortened
 
 MOST_BYTES = 200_000  # a page of them is for reading; a report has room for little more
 Kind = Literal["published", "measured", "verdict"]
@@ -94,7 +94,8 @@ class ReferenceTable(_Part):
     def _fits(self) -> ReferenceTable:
         for row in self.rows:
             if len(row.values) != len(self.columns):
-                raise ValueError(f"row {row.label!r} has {len(row.values)} values for {len(self.columns)} columns")
+                values, columns = counted(len(row.values), "value"), counted(len(self.columns), "column")
+                raise ValueError(f"row {row.label!r} has {values} for {columns}")
         _once("column", self.columns)
         _once("row", [row.label for row in self.rows])
         if self.headline is not None and self.headline not in self.columns:

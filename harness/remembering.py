@@ -16,7 +16,7 @@ from harness.store import AttemptFolder
 from harness.strategy import Member
 from harness.strategy.approach import approach_of
 from harness.task import LoadedTask
-from harness.text import shortened
+from harness.text import counted, shortened
 from harness.verdict import Verdict
 
 MOST_TOLD, MOST_FILES, MOST_APPROACH = 16, 20, 300
@@ -39,7 +39,7 @@ def memory_note(memory: Memory, agent: Agent, *, fresh: bool) -> str | None:
         return f"Nothing is told of earlier runs: {error}"
     if not known:
         return None
-    attempts = "1 attempt of an earlier run is" if known == 1 else f"{known} attempts of earlier runs are"
+    attempts = counted(known, "attempt of an earlier run is", "attempts of earlier runs are")
     if fresh:
         return f"{attempts} remembered, and this run's agents are not told (--fresh)."
     return f"{attempts} remembered, and this run's agents are told of the best and the newest (not with --fresh)."

@@ -10,7 +10,7 @@ from agent.messages import ToolCall
 from agent.text import one_line
 from agent.tools import describe
 from agent.trajectory import ToolEnded, ToolStarted, TrajectoryEvent
-from harness.text import interval_text
+from harness.text import counted, interval_text
 from harness.verdict import Interval, Record, Verdict
 
 _MEAN = re.compile(r"^Geometric mean: ([\d.]+)x \[([\d.]+), ([\d.]+)\]", re.M)
@@ -73,7 +73,7 @@ def differences(
                 call=len(after) + 1,
                 tool="session",
                 subject=subject,
-                then=f"{len(before)} calls",
+                then=counted(len(before), "call"),
                 now=f"ended after {len(after)}",
             )
         )

@@ -15,7 +15,7 @@ from agent.tools import describe
 from agent.trajectory import ContextCompacted, Ended, LimitReached, ReadBack, TrajectoryError, read_back
 from harness.errors import StorageError, UsageError
 from harness.store import AttemptFolder
-from harness.text import amount, duration_text, printable, safe
+from harness.text import amount, counted, duration_text, printable, safe
 from harness.timeline import Mark, timeline, timeline_table
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ def folded(text: str, head: int = HEAD_LINES, tail: int = TAIL_LINES, width: int
     last = lines if whole else printable(text[-_END_CHARS:], multiline=True).rstrip("\n").split("\n")
     if whole and len(lines) <= head + tail + 1:
         return cut_lines(lines)
-    cut = f"{len(lines) - head - tail} lines" if whole else f"most of {len(text):,} characters"
+    cut = counted(len(lines) - head - tail, "line") if whole else f"most of {len(text):,} characters"
     return [*cut_lines(lines[:head]), f"... {cut} not shown ...", *cut_lines(last[-tail:])]
 
 
@@ -135,7 +135,7 @@ def _rendered(part: Part) -> list[RenderableType]:
         case LimitReached():
             return [safe(f"limit of {part.kind} reached: {part.value:g} of {part.limit:g}", "yellow")]
         case Ended():
-            spent = f"{part.steps} steps, {duration_text(part.seconds)}"
+            spent = f"{counted(part.steps, 'step')}, {duration_text(part.seconds)}"
             return [safe(""), safe(f"ended: {part.ended} ({spent})", "bold"), *_block(part.detail)]
     return []
 

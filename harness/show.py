@@ -13,7 +13,7 @@ from harness.errors import StorageError
 from harness.evidence import patch_statistics, timeline
 from harness.journal import AttemptState, RunState
 from harness.store import AttemptFolder
-from harness.text import amount, duration_text, interval_text, printable, safe
+from harness.text import amount, counted, duration_text, interval_text, printable, safe
 from harness.verdict import Cost, Verdict, WorkloadResult
 from harness.verdict_folder import read_state
 
@@ -95,7 +95,7 @@ def cost_text(cost: Cost) -> str:
     tokens = f"{amount(cost.tokens.input)} tokens in, {amount(cost.tokens.output)} out"
     if cost.tokens.estimated:
         tokens += f" ({amount(cost.tokens.estimated)} of them estimated)"
-    return f"{cost.steps} steps, {tokens}, {price}, {duration_text(cost.seconds)}"
+    return f"{counted(cost.steps, 'step')}, {tokens}, {price}, {duration_text(cost.seconds)}"
 
 
 def patch_file(verdict: Verdict, attempt: AttemptFolder) -> Path | None:
@@ -161,7 +161,7 @@ class Shown:
         parts: list[RenderableType] = [safe(f"{self.folder.run.name}/{self.folder.name}", "bold")]
         if verdict is None:
             phase = self.attempt.doing or "not started"
-            parts.append(safe(f"no verdict yet: {phase}, {self.attempt.steps} agent steps"))
+            parts.append(safe(f"no verdict yet: {phase}, {counted(self.attempt.steps, 'agent step')}"))
         else:
             parts += verdict_parts(verdict)
         parts += brief_parts(self.folder)

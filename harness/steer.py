@@ -11,6 +11,7 @@ from harness.hints import Hint, add_hint
 from harness.journal import fold, is_being_written, read_events
 from harness.plan import read_plan
 from harness.store import find_run
+from harness.text import counted
 from harness.verdict import Record
 
 
@@ -36,7 +37,7 @@ class Steered(Record):
         """One sentence on who will read it."""
         if self.agent in UNREADING:
             return f"Kept, but nobody will read it: the agent {self.agent} does the same whatever its prompt says."
-        what = "1 attempt that has" if self.waiting == 1 else f"{self.waiting} attempts that have"
+        what = counted(self.waiting, "attempt that has", "attempts that have")
         if self.state == "running" and self.waiting:
             return f"Kept for the {what} not started yet. What is under way goes on without it."
         if self.state == "running":

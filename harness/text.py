@@ -92,6 +92,17 @@ def amount(count: int) -> str:
     return f"{count / 1000:.0f}k" if count < 1_000_000 else f"{count / 1_000_000:.1f}M"
 
 
+def counted(count: int, thing: str, things: str = "") -> str:
+    """`1 attempt`, `12,000 attempts`.
+
+    Args:
+        count: how many.
+        thing: the word for one, such as `attempt that has` where a sentence goes on.
+        things: the word for none or several; by default with an s at its end.
+    """
+    return f"1 {thing}" if count == 1 else f"{count:,} {things or thing + 's'}"
+
+
 def bar(done: int, total: int, width: int = 16) -> str:
     """A bar of `width` characters, `done` of `total` filled."""
     filled = width if total <= 0 else min(width, width * done // total)

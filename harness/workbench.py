@@ -24,6 +24,7 @@ from harness.patch import matches, take_diff
 from harness.quiet import waited_seconds
 from harness.sandbox import run_confined
 from harness.task import LoadedTask
+from harness.text import counted
 from harness.timing.client import check_outputs, measure, profile
 from harness.timing.measurement import ADVISORY, MeasureJob, Measurement, Progress, Refusal
 from harness.waiting import watched, watcher
@@ -117,9 +118,9 @@ class WorktreeBench:
         lines = self._warnings()
         lines += [f"FAILED {name}: {why}" for name, why in sorted(report.failed.items())[:10]]
         if len(report.failed) > 10:
-            lines.append(f"... and {len(report.failed) - 10} more failures")
+            lines.append(f"... and {counted(len(report.failed) - 10, 'more failure')}")
         lines += [f"BROKEN `{command}` {why}" for command, why in report.broken.items()]
-        lines.append(f"{len(report.passed)} tests passed, {len(report.failed)} failed.")
+        lines.append(f"{counted(len(report.passed), 'test')} passed, {len(report.failed)} failed.")
         wrong = check_outputs(self._job(scratch), random_cases=0)
         lines.append(
             "The outputs on the shown workloads are right." if wrong is None else f"WRONG OUTPUT: {explain(wrong)}"

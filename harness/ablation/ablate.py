@@ -20,6 +20,7 @@ from harness.sandbox import Wanted, use_sandbox
 from harness.source import seal
 from harness.store import make_folder
 from harness.task import LoadedTask, load_task
+from harness.text import counted
 from harness.timing.measurement import Protocol
 from harness.workspace import require_writable, terminable, workspace
 
@@ -94,8 +95,7 @@ def ablate(options: AblateOptions, say: Say) -> Ablation:
     except KeyboardInterrupt as stop:
         kept = "Nothing is kept."
         if book is not None and book.record.admission is not None:
-            count = len(book.record.trials)
-            tried = "1 variant" if count == 1 else f"{count} variants"
+            tried = counted(len(book.record.trials), "variant")
             kept = f"Kept: {options.into} with {tried}; the same command goes on."
         raise Interrupted(f"Interrupted. {kept}") from stop
     return book.record

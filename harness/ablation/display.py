@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from harness.ablation.records import Ablation, Outcome, PartFinding
 from harness.show import highlighted, shown_path
-from harness.text import interval_text, safe, shortened
+from harness.text import counted, interval_text, safe, shortened
 from harness.verdict import Interval
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def _part(finding: PartFinding) -> list[RenderableType]:
     head.append(word, style)
     lines = part.text.splitlines()
     shown = "\n".join(lines[:MOST_LINES])
-    more = [safe(f"... and {len(lines) - MOST_LINES} more lines", "dim")] if len(lines) > MOST_LINES else []
+    more = [safe(f"... and {counted(len(lines) - MOST_LINES, 'more line')}", "dim")] if len(lines) > MOST_LINES else []
     diff = [highlighted(shown)] if shown else [safe("(an empty file)", "dim")]
     return [head, safe(finding.sentence, multiline=True), *diff, *more]
 

@@ -11,7 +11,7 @@ from harness.ablation.notebook import FILE
 from harness.ablation.records import Ablation
 from harness.report.material import is_plain
 from harness.store import AttemptFolder
-from harness.text import interval_text, safe
+from harness.text import counted, interval_text, safe
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -34,7 +34,7 @@ def ablations(folder: AttemptFolder) -> list[Text]:
 def _in_words(record: Ablation) -> str:
     smallest = record.smallest
     if smallest is None:
-        return f"not finished, {len(record.trials)} variants tried of {len(record.parts)} parts"
+        return f"not finished, {counted(len(record.trials), 'variant')} tried of {counted(len(record.parts), 'part')}"
     said = []
     for outcome, words in (("carries", "carries the gain"), ("needed", "needed")):
         names = [finding.part.name for finding in record.findings if finding.outcome == outcome]

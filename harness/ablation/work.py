@@ -26,7 +26,7 @@ from harness.patch import Patch
 from harness.readmission import readmit
 from harness.store import AttemptFolder, write_atomic
 from harness.task import LoadedTask
-from harness.text import interval_text
+from harness.text import counted, interval_text
 from harness.timing.measurement import Protocol
 from harness.verdict import Interval
 
@@ -77,7 +77,7 @@ class Work:
             "tried at most, then the smallest patch is confirmed"
         )
         if self.book.record.trials:
-            self.say(f"going on: {len(self.book.record.trials)} variants were tried before")
+            self.say(f"going on: {counted(len(self.book.record.trials), 'variant was', 'variants were')} tried before")
         whole = self._judged_whole()
         self._announce(whole, len(names))
         alone = {name: self._attempt(frozenset([name]), "leave_one_out") for name in names}

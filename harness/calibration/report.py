@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from harness.calibration.store import Calibration
 from harness.calibration.summary import LEAST_TRIALS, Rate, Row
-from harness.text import duration_text, safe
+from harness.text import counted, duration_text, safe
 
 if TYPE_CHECKING:
     from rich.console import Console, Group, RenderableType
@@ -25,14 +25,14 @@ def rendered(calibration: Calibration) -> Group:
 
     machine, done = calibration.device, len(calibration.trials)
     head = (
-        f"{machine.name}, {machine.cores} cores, {calibration.fingerprint.kernel}"
+        f"{machine.name}, {counted(machine.cores, 'core')}, {calibration.fingerprint.kernel}"
         f"{f', {calibration.fingerprint.gpu}' if calibration.fingerprint.gpu else ''}; "
         f"bench {calibration.bench}, mode {calibration.mode}"
     )
     short = "" if done >= calibration.planned else f", cut short: {calibration.planned} were planned"
     parts: list[RenderableType] = [
         safe(head, "bold"),
-        safe(f"{done} trials in {duration_text(calibration.seconds)}{short}"),
+        safe(f"{counted(done, 'trial')} in {duration_text(calibration.seconds)}{short}"),
         _overall(calibration.summary.rows),
         _workloads(calibration),
         safe(_in_words(calibration), multiline=True),

@@ -18,7 +18,7 @@ from harness.drafting.function import Function
 from harness.drafting.record import Evidence
 from harness.errors import UsageError
 from harness.exported import parsed
-from harness.text import bytes_text, printable
+from harness.text import bytes_text, counted, printable
 from harness.timing.reference import digest
 
 _MOST_REFERENCE_BYTES = 50_000_000
@@ -71,7 +71,7 @@ class Draft:
 
     def to_confirm(self) -> list[str]:
         """Everything that was guessed, most of all first."""
-        seen = f"{len(self.evidence.calls)} call{'s' if len(self.evidence.calls) != 1 else ''} of {self.evidence.how}"
+        seen = f"{counted(len(self.evidence.calls), 'call')} of {self.evidence.how}"
         found = [*self.notes]
         found += self.inputs.notes
         if self.inputs.size < LEAST_SIZE:

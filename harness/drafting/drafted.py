@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from harness.text import counted
 from harness.verdict import Record
 
 
@@ -29,7 +30,7 @@ class Drafted(Record):
 
     def lines(self) -> list[str]:
         """For people: what there is now, what is not sure, what comes next."""
-        seen = f"{self.calls} call{'s' if self.calls != 1 else ''}"
+        seen = counted(self.calls, "call")
         holds = "The base satisfies it" if self.problem is None else f"The base does not satisfy it yet: {self.problem}"
         return [
             f"Drafted a task for {self.function}, from {seen} of it in {self.seen_in}:",

@@ -15,7 +15,7 @@ from harness.merge.words import code, fenced, inert, item, quoted
 from harness.report.diffs import FileDiff, parse_diff
 from harness.report.facts import MARKS, STATUS_WORDS, facts
 from harness.report.material import AttemptMaterial
-from harness.text import interval_text
+from harness.text import counted, interval_text
 from harness.verdict import Device, Verdict, WorkloadResult
 
 _NAME_WIDTH = 30
@@ -105,7 +105,7 @@ class Summary:
 
 def device_rows(device: Device) -> list[tuple[str, str]]:
     """A machine and its versions, a name and a value a row."""
-    rows = [("device", f"{device.name} ({device.kind}), {device.cores} cores, {device.memory_gb:g} GiB")]
+    rows = [("device", f"{device.name} ({device.kind}), {counted(device.cores, 'core')}, {device.memory_gb:g} GiB")]
     versions = ", ".join(f"{name} {version}" for name, version in device.versions.items())
     return [*rows, ("platform", device.platform), ("versions", versions)]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.text import amount, safe
+from harness.text import amount, counted, safe
 
 if TYPE_CHECKING:
     from rich.console import Group
@@ -39,7 +39,7 @@ def hotspot_table(found: Hotspots, rows: int) -> Group:
     lines += [
         "",
         f"{found.seconds:.2f} s on its own, {found.slowdown:.2f} times as long while sampled; {found.repeat} sampled "
-        f"runs, {found.processes} Python {'process' if found.processes == 1 else 'processes'}, "
+        f"runs, {counted(found.processes, 'Python process', 'Python processes')}, "
         f"{max(found.outside, 0.0):.0%} in no function of the repository.",
         "own: in the function and what it calls outside the repository; whole: all that it calls. The last two "
         "columns: how many times as fast the command would be (Amdahl).",

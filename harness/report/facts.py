@@ -9,7 +9,7 @@ from harness.brief_view import began_text
 from harness.intervals import geometric_mean
 from harness.report.material import AttemptMaterial, RunMaterial
 from harness.show import best_of_text, cost_text
-from harness.text import interval_text, speedup_text
+from harness.text import counted, interval_text, speedup_text
 from harness.verdict import Finding, Verdict, WorkloadResult
 
 Tone = Literal["good", "plain", "look", "bad"]
@@ -147,12 +147,19 @@ def environment(run: RunMaterial, attempt: AttemptMaterial | None) -> list[tuple
         worker = f", timed processes: {verdict.timing.worker_sandbox}" if verdict.timing else ""
         rows.append(("sandbox", f"{verdict.sandbox}{worker}"))
     if run.noise:
-        rows.append(("base against itself", f"{interval_text(run.noise.speedup)} over {run.noise.sessions} sessions"))
+        rows.append(
+            ("base against itself", f"{interval_text(run.noise.speedup)} over {counted(run.noise.sessions, 'session')}")
+        )
     if run.state.admitted:
         rows.append(("tests that must pass", str(run.state.admitted.expected_tests)))
     measured = attempt.measurement if attempt else None
     if measured:
-        rows.append(("measurement", f"{measured.sessions} sessions, {len(measured.samples):,} pairs of samples"))
+        rows.append(
+            (
+                "measurement",
+                f"{counted(measured.sessions, 'session')}, {counted(len(measured.samples), 'pair')} of samples",
+            )
+        )
         rows.append(("ended because", f"{measured.stopped}, at confidence {measured.look_level:.3%}"))
         if measured.gpu:
             rows += [("GPU", measured.gpu.name), ("driver", measured.gpu.driver)]
@@ -175,4 +182,4 @@ def total_cost(run: RunMaterial) -> str:
     known = [cost.usd for cost in used if cost.usd is not None]
     price = "price unknown" if len(known) < len(used) else f"${sum(known):.2f}"
     tokens = sum(cost.tokens.input + cost.tokens.output for cost in used)
-    return f"{sum(cost.steps for cost in used):,} steps, {tokens:,} tokens, {price}"
+    return f"{counted(sum(cost.steps for cost in used), 'step')}, {tokens:,} tokens, {price}"

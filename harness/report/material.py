@@ -16,6 +16,7 @@ from harness.journal import AttemptState, RunState, fold, is_being_written
 from harness.references import References, kept_references
 from harness.show import patch_file
 from harness.store import AttemptFolder, RunFolder
+from harness.text import counted
 from harness.timing.measurement import Measurement
 from harness.verdict import NOT_JUDGED, REFERENCE, NoiseFloor, Verdict
 from harness.verdict_folder import read_state
@@ -117,7 +118,8 @@ class AttemptMaterial:
             found = read_back(self.folder.trajectory)
         except (OSError, TrajectoryError) as error:
             return [], f"The session cannot be read: {error}"
-        problem = f"{len(found.problems)} lines were left out: {found.problems[0]}" if found.problems else ""
+        left_out = counted(len(found.problems), "line was", "lines were")
+        problem = f"{left_out} left out: {found.problems[0]}" if found.problems else ""
         if len(found.events) > MOST_EVENTS:
             problem = f"Only the first {MOST_EVENTS:,} events are shown. {problem}"
         return found.events[:MOST_EVENTS], problem or ("" if found.events else "No session was recorded.")

@@ -14,6 +14,7 @@ from pathlib import Path
 from harness.errors import TaskError
 from harness.sandbox.environment import scrubbed_environment
 from harness.sandbox.workers import worker_sandbox, worker_wrap
+from harness.text import counted
 from harness.timing.bench import Workload
 from harness.timing.inputs import derive_seed
 from harness.timing.measurement import Command, CommandSpec, MeasureJob
@@ -116,7 +117,9 @@ class Arm:
             raise ArmFailed(self.role, "call_raised", f"exit code {ran.exit_code}\n{ran.stderr_tail}".strip())
         if ran.left_running:
             raise ArmFailed(
-                self.role, "background_work", f"the command ended and left {ran.left_running} processes running"
+                self.role,
+                "background_work",
+                f"the command ended and left {counted(ran.left_running, 'process', 'processes')} running",
             )
         output = ran.output()
         cost = wall = ran.wall_ns / 1e3
@@ -249,4 +252,4 @@ def differing(base: Reading, candidate: Reading) -> str:
     for number, (expected, found) in enumerate(zip(theirs, ours, strict=False), start=1):
         if expected != found:
             return f"line {number}: expected {expected[:200]!r}, found {found[:200]!r}"
-    return f"expected {len(theirs)} lines, found {len(ours)}"
+    return f"expected {counted(len(theirs), 'line')}, found {len(ours)}"

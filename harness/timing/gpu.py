@@ -36,7 +36,7 @@ def visible_gpu(uuids: list[str], environment: Mapping[str, str]) -> int:
     found = [index for index, uuid in enumerate(uuids) if first.startswith("GPU-") and uuid.startswith(first)]
     if len(found) != 1:
         raise InfrastructureError(
-            f"CUDA_VISIBLE_DEVICES={first!r} names none of this machine's {len(uuids)} GPUs.",
+            f"CUDA_VISIBLE_DEVICES={first!r} names no GPU of this machine, which has {len(uuids)}.",
             remedy="Set it to an index or a UUID that `nvidia-smi -L` lists, or unset it.",
         )
     return found[0]

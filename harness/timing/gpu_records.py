@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from harness.text import counted
 from harness.verdict import Record
 
 
@@ -87,7 +88,7 @@ class GpuEvidence(Record):
         """What belongs beside the number, in sentences."""
         if not self.foreign_processes:
             return []
-        return [f"{len(self.foreign_processes)} processes of others had a context on the GPU."]
+        return [f"{counted(len(self.foreign_processes), 'process', 'processes')} of others had a context on the GPU."]
 
 
 class NotCaptured(Record):

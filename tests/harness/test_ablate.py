@@ -67,7 +67,7 @@ def test_three_hunks_stopped_and_gone_on_with(tmp_path: Path) -> None:
 
     code, stdout, stderr = ended(tmp_path, *arguments, "--json")
     assert code == 0, stderr
-    assert "going on: 1 variants were tried before" in stderr and "base: noise" not in stderr
+    assert "going on: 1 variant was tried before" in stderr and "base: noise" not in stderr
     found = Ablation.model_validate_json(stdout)
     assert found.trials[0] == before.trials[0]
     outcomes = {finding.part.name: finding.outcome for finding in found.findings}

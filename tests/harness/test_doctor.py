@@ -62,7 +62,7 @@ def test_a_missing_git_is_a_problem(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 @pytest.mark.parametrize(
     ("key", "path", "state", "words"),
     [
-        ("right", "", "ok", "1 models"),
+        ("right", "", "ok", "1 model"),
         ("wrong", "", "problem", "refuses the key"),
         ("right", "/elsewhere", "note", "status 404"),
     ],

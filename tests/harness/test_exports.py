@@ -168,6 +168,7 @@ def test_the_verb(tmp_path: Path) -> None:
     run = write_synthetic_run(tmp_path / "runs", 3, samples=3)
     ended = harness("export-data", "--to", "predictions", cwd=tmp_path)
     assert ended.returncode == 0 and len(ended.stdout.splitlines()) == 3 and "3 predictions" in ended.stderr
+    assert "1 prediction\n" in harness("export-data", "--to", "predictions", "--best", cwd=tmp_path).stderr
     ended = harness("export-data", run.name, "--to", "atif", "-o", "out", "--json", cwd=tmp_path)
     assert json.loads(ended.stdout)["rows"] == 3 and len(list((tmp_path / "out").iterdir())) == 3
     for arguments, words in {

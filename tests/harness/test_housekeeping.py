@@ -227,6 +227,6 @@ def test_what_is_remembered_of_tasks_goes_only_when_asked_for(tmp_path: Path) ->
     assert look(*nowhere, timedelta(days=1), memories=True).leftovers == []
     found = look(*nowhere, None, memories=True).leftovers
     assert [(each.kind, each.path) for each in found] == [("memory", str(memory.path))]
-    assert found[0].bytes > 100 and "1 attempts" in found[0].why
+    assert found[0].bytes > 100 and "1 attempt " in found[0].why
     assert clean(found) == []
     assert list(memory.path.parent.iterdir()) == []

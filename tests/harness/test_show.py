@@ -13,7 +13,7 @@ from rich.console import Console, RenderableType
 from harness.run_lines import load_run_line, run_table
 from harness.show import load_shown, shown_path
 from harness.store import RunFolder
-from harness.text import bar, duration_text, interval_text, markdown_cell, printable
+from harness.text import bar, counted, duration_text, interval_text, markdown_cell, printable
 
 
 def printed(part: RenderableType, *, terminal: bool = False) -> str:
@@ -45,7 +45,7 @@ def test_an_attempt_is_shown_with_its_evidence(tmp_path: Path, monkeypatch: pyte
 def test_an_attempt_without_a_verdict_says_how_far_it_came(tmp_path: Path) -> None:
     folder = write_run(tmp_path, verdict(), events=story(verdict())[:8])
     shown = load_shown(folder.attempt("001"))
-    assert "no verdict yet: agent, 1 agent steps" in printed(shown.render(diff=False))
+    assert "no verdict yet: agent, 1 agent step\n" in printed(shown.render(diff=False))
     assert shown.as_json(diff=True) | {"files": None} == {
         "run": folder.name,
         "attempt": "001",
@@ -102,6 +102,8 @@ def test_formats() -> None:
     assert interval_text(interval(3.91, 3.70, 4.12)) == "3.91x [3.70, 4.12]"
     assert interval_text(interval(123.4, 98.76, float("inf"))) == "123x [98.8, ?]"
     assert [duration_text(s) for s in (0, 42.9, 725, 3723)] == ["0:00", "0:42", "12:05", "1:02:03"]
+    said = [counted(count, "process", "processes") for count in (0, 1, 2, 1500)]
+    assert said == ["0 processes", "1 process", "2 processes", "1,500 processes"] and counted(2, "row") == "2 rows"
     assert bar(1, 4, width=8) == "██░░░░░░" and bar(9, 4, width=2) == "██" and bar(0, 0, width=2) == "██"
 
 
