@@ -22,6 +22,7 @@ class Column:
     Attributes:
         goes: when it is left out, 1 before 2 (a narrow one may stay where a wider one goes); 0 for one that stays.
         folds: whether its cells may be folded, as names may; a folded or cut number would be another number.
+        legible: characters that a column that folds should have before one that goes is drawn; it gets on with fewer.
     """
 
     heading: str
@@ -29,14 +30,23 @@ class Column:
     goes: int = 0
     folds: bool = False
     justify: Literal["left", "right"] = "right"
+    legible: int = LEAST_NAME
 
     @property
     def least(self) -> int:
         """Characters that it cannot do without."""
+        return min(self._widest, LEAST_NAME) if self.folds else self._widest
+
+    @property
+    def wanted(self) -> int:
+        """Characters that it has before a column that goes is drawn."""
+        return min(self._widest, self.legible) if self.folds else self._widest
+
+    @property
+    def _widest(self) -> int:
         from rich.cells import cell_len  # noqa: PLC0415 - rich is slow to import
 
-        widest = max(cell_len(safe(text).plain) for text in (self.heading, *self.cells))
-        return min(widest, LEAST_NAME) if self.folds else widest
+        return max(cell_len(safe(text).plain) for text in (self.heading, *self.cells))
 
 
 @dataclass(frozen=True)
@@ -50,11 +60,11 @@ class FittingTable:
     def fitting(self, width: int) -> list[Column]:
         """The columns that are drawn on so many characters, in their order."""
         # One character between two columns, and one at each end.
-        room = width - 1 - sum(each.least + 1 for each in self.columns if not each.goes)
+        room = width - 1 - sum(each.wanted + 1 for each in self.columns if not each.goes)
         kept = {each.heading for each in self.columns if not each.goes}
         for column in sorted((each for each in self.columns if each.goes), key=lambda each: -each.goes):
-            if column.least + 1 <= room:
-                room -= column.least + 1
+            if column.wanted + 1 <= room:
+                room -= column.wanted + 1
                 kept.add(column.heading)
         return [each for each in self.columns if each.heading in kept]
 
@@ -67,7 +77,7 @@ class FittingTable:
         notes = list(self.notes)
         gone = [column.heading for column in self.columns if column not in kept]
         if gone:
-            notes.append(f"Not on a terminal as narrow as this: {', '.join(gone)} (--format markdown has all).")
+            notes.append(f"Not on a terminal as narrow as this: {'; '.join(gone)} (--format markdown has all).")
         table = Table(
             title=safe(self.title, "bold") if self.title else None,
             title_justify="left",
@@ -78,7 +88,7 @@ class FittingTable:
         )
         for column in kept:
             table.add_column(
-                column.heading,
+                safe(column.heading),
                 justify=column.justify,
                 overflow="fold",
                 no_wrap=not column.folds,

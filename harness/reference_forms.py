@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from harness.fitting_table import Column, FittingTable
 from harness.references import KINDS, ReferenceRow, References, ReferenceTable, Spread, Value, estimate_of
-from harness.text import markdown_cell, markdown_table, printable, safe, speedup_text
+from harness.text import counted, markdown_cell, markdown_table, safe, speedup_text
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
-    from rich.table import Table
 
+_LEGIBLE = 28  # of a row's name, which says by whom and by what: more of them would be folded often
 HEADING = "Reference figures (not judged in this run)"
 _KINDS = ". ".join(f"{kind}: {words}" for kind, words in KINDS.items())
 NOTE = f"They are in no ranking and change no verdict. {_KINDS}."
@@ -129,33 +131,25 @@ def references_rendered(task: str, references: References, *, whole: bool = Fals
 
 
 def _left_out_text(titles: list[str]) -> str:
-    more = "1 more table" if len(titles) == 1 else f"{len(titles)} more tables"
+    more = counted(len(titles), "more table")
     return f"{more} (--all-figures; every figure with --format markdown, html or json): {'; '.join(titles)}."
 
 
-def _rendered(table: ReferenceTable) -> Table:
-    from rich import box  # noqa: PLC0415 - rich is slow to import
-    from rich.table import Table  # noqa: PLC0415
-
-    note = " ".join(filter(None, (f"{printable(table.machine)}.", ratio_note(table))))
-    drawn = Table(
-        title=safe(f"{table.title}: {measured_text(table)}"),
-        title_justify="left",
-        caption=safe(note),
-        caption_justify="left",
-        box=box.SIMPLE_HEAD,
-        padding=0,
-    )
-    drawn.add_column("figures of", overflow="fold", min_width=12)
-    drawn.add_column("kind", no_wrap=True)
+def _rendered(table: ReferenceTable) -> FittingTable:
+    """One figure of each row and the mean; where there is no room, the one that says most of it, and the names."""
     one = table.headline or (table.columns[0] if len(table.columns) == 1 else None)
-    for heading in (*([one] if one else []), *headings(table)[1:]):
-        drawn.add_column(safe(heading), justify="right", min_width=6)
-    for row in table.rows:
-        ahead = cells(table, row)[: len(headings(table))]
-        figure = [figure_text(row.values[table.columns.index(one)])] if one else []
-        drawn.add_row(safe(row.label), *map(safe, (ahead[0], *figure, *ahead[1:])))
-    return drawn
+    found = [dict(zip(headings(table), cells(table, row), strict=False)) for row in table.rows]
+    figures = [figure_text(row.values[table.columns.index(one)]) for row in table.rows] if one else []
+    goes = {"kind": 3, "ratio": 2}
+    numbers = [Column(heading, [row[heading] for row in found], goes.get(heading, 0)) for heading in headings(table)]
+    headline = [Column(one, figures, goes=int(has_means(table)))] if one else []
+    labels = Column("figures of", [row.label for row in table.rows], folds=True, justify="left", legible=_LEGIBLE)
+    kinds = replace(numbers[0], justify="left")
+    return FittingTable(
+        [labels, kinds, *headline, *numbers[1:]],
+        title=f"{table.title}: {measured_text(table)}",
+        notes=[" ".join(filter(None, (f"{table.machine}.", ratio_note(table))))],
+    )
 
 
 def references_markdown(references: References, level: int = 2) -> str:

@@ -106,7 +106,7 @@ def test_a_narrow_terminal_leaves_columns_out_and_cuts_none(width: int) -> None:
             assert (f" {shown} " in first) == (f" {heading} " in first)
     headings = ["faster", "of correct", "best", "infra", "cost"]
     left_out = [heading for heading in headings if f" {heading}" not in first.splitlines()[2]]
-    assert ("narrow as this: " in first_notes) == bool(left_out) and ", ".join(left_out) in first_notes
+    assert ("narrow as this: " in first_notes) == bool(left_out) and "; ".join(left_out) in first_notes
     assert not left_out or width < 100
 
 

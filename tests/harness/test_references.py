@@ -52,7 +52,7 @@ def test_a_figure_that_was_measured_as_one_is_not_made_from_the_others() -> None
             "tables[0].rows[0].values[0]: Input should be a valid number (found '3.4')",
         ),
         ({"rows": [a_row(values=[True, 1])]}, "found True"),
-        ({"rows": [a_row(values=[1.0])]}, "row 'theirs' has 1 values for 2 columns"),
+        ({"rows": [a_row(values=[1.0])]}, "row 'theirs' has 1 value for 2 columns"),
         ({"rows": [a_row(kind="guessed")]}, "'published', 'measured' or 'verdict' (found 'guessed')"),
         ({"rows": [a_row(), a_row()]}, "the row 'theirs' stands twice"),
         ({"rows": [a_row(base=True), a_row("b", base=True)]}, "these rows are marked: theirs, b"),
@@ -112,6 +112,27 @@ def test_the_terminal_shows_them_apart_within_80_columns() -> None:
     [ours] = [line for line in text.splitlines() if " ours " in line]
     assert ours.split() == ["ours", "measured", "4.00", "2.00", "2.00x", "*"]
     assert "a ratio across machines is no comparison" in " ".join(text.split())
+
+
+@pytest.mark.parametrize(("width", "left_out"), [(36, ["kind", "4096x2, 64", "ratio"]), (60, ["4096x2, 64"]), (80, [])])
+def test_a_narrow_terminal_leaves_columns_out_before_it_folds_names(width: int, left_out: list[str]) -> None:
+    from io import StringIO
+
+    name = "vLLM 0.7.3, 4 Triton kernels"
+    rows = [a_row(name, base=True, values=[1234.5, 36.19]), a_row("ours", kind="measured", values=[1000.0, 4.0])]
+    found = References.model_validate(
+        {"tables": [a_table(columns=["small", "4096x2, 64"], headline="4096x2, 64", rows=rows)]}
+    )
+    stream = StringIO()
+    Console(file=stream, width=width).print(*references_rendered("tiny", found, whole=True))
+    lines = stream.getvalue().splitlines()
+    assert max(map(len, lines)) <= width
+    cells = {"kind": "published", "4096x2, 64": "36.19", "geo. mean": "211.4", "ratio": "base"}
+    [row] = [line for line in lines if "211.4" in line]
+    assert width < 60 or row.startswith(f" {name} ")
+    assert row.split()[-len(cells) + len(left_out) :] == [cells[each] for each in cells if each not in left_out]
+    told = f"narrow as this: {'; '.join(left_out)} (--format markdown" in " ".join(" ".join(lines).split())
+    assert told == bool(left_out)
 
 
 def test_the_terminal_names_the_tables_that_it_does_not_show(tmp_path: Path) -> None:
