@@ -14,6 +14,7 @@ from contextlib import contextmanager
 import pynvml
 
 from harness.errors import InfrastructureError
+from harness.text import counted
 from harness.timing.gpu_blocks import summarise
 from harness.timing.gpu_records import ForeignProcess, GpuBlock, GpuReading
 
@@ -36,7 +37,7 @@ def visible_gpu(uuids: list[str], environment: Mapping[str, str]) -> int:
     found = [index for index, uuid in enumerate(uuids) if first.startswith("GPU-") and uuid.startswith(first)]
     if len(found) != 1:
         raise InfrastructureError(
-            f"CUDA_VISIBLE_DEVICES={first!r} names no GPU of this machine, which has {len(uuids)}.",
+            f"CUDA_VISIBLE_DEVICES={first!r} names none of this machine's {counted(len(uuids), 'GPU')}.",
             remedy="Set it to an index or a UUID that `nvidia-smi -L` lists, or unset it.",
         )
     return found[0]
