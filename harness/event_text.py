@@ -23,6 +23,7 @@ from harness.events import (
     RunStarted,
     TimingProgress,
 )
+from harness.noise import loud_text
 from harness.show import headline
 from harness.text import bar, counted, interval_text, printable, shortened
 from harness.timing.measurement import Progress
@@ -54,8 +55,12 @@ def _(event: AdmissionStep) -> str:
 
 @describe.register
 def _(event: Admitted) -> str:
-    noise = interval_text(event.noise.speedup)
-    return f"base{_on(event.node)}: admitted, {counted(event.expected_tests, 'test')}, base against itself {noise}"
+    """What the base came to, and on a line of its own what a noisy machine takes from every attempt."""
+    where = f"base{_on(event.node)}"
+    tests = counted(event.expected_tests, "test")
+    head = f"{where}: admitted, {tests}, base against itself {interval_text(event.noise.speedup)}"
+    loud = loud_text(event.noise)
+    return f"{head}\n{where}: {loud}" if loud else head
 
 
 @describe.register

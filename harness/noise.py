@@ -10,6 +10,8 @@ from harness.verdict import Interval, NoiseFloor
 
 # Where the base may come out twice as fast as itself, no loss can be shown any more, and hardly a gain.
 MOST_NOISE = 1.0
+# From here on most honest gains drown: whoever waits for a verdict should know it before the agent's money is spent.
+LOUD_NOISE = 0.1
 _REMEDY = "End what else is running on it (`harness doctor` shows the load) and start again, or judge on another one."
 
 
@@ -24,6 +26,12 @@ def noise_text(floor: NoiseFloor, min_effect: float) -> str:
     text = f"base against itself: {found.estimate:.3f}x [{found.low:.3f}, {found.high:.3f}]"
     noise = noise_of(floor)
     return text if noise <= min_effect else f"{text}; nothing below {noise:.1%} is claimed on this machine now"
+
+
+def loud_text(floor: NoiseFloor) -> str:
+    """What a very noisy machine costs, and what to do about it; empty for others."""
+    noise = noise_of(floor)
+    return f"NOISY: nothing below {noise:.0%} will be claimed here. {_REMEDY}" if noise >= LOUD_NOISE else ""
 
 
 def require_quiet(floor: NoiseFloor, calibrated: float = 0.0) -> None:

@@ -7,6 +7,7 @@ from typing import Literal
 
 from harness.brief_view import began_text
 from harness.intervals import geometric_mean
+from harness.noise import LOUD_NOISE, noise_of
 from harness.report.material import AttemptMaterial, RunMaterial
 from harness.show import best_of_text, cost_text
 from harness.text import counted, interval_text, speedup_text
@@ -81,8 +82,10 @@ def _measured(verdict: Verdict) -> list[Fact]:
     if verdict.status in ("faster", "same", "slower"):
         found.append(Fact("good", "All tests pass, and every timed workload's outputs satisfy the oracle."))
     if timing.noise:
-        floor = interval_text(timing.noise.speedup)
-        found.append(Fact("plain", f"The base against itself: {floor}; nothing below {timing.min_effect:.1%} counts."))
+        floor, loud = interval_text(timing.noise.speedup), noise_of(timing.noise) >= LOUD_NOISE
+        text = f"The base against itself: {floor}; nothing below {timing.min_effect:.1%} counts."
+        noisy = " The machine was noisy: smaller gains and losses were not told from nothing."
+        found.append(Fact("look" if loud else "plain", text + noisy * loud))
     if best := best_of_text(verdict):
         found.append(Fact("look", f"Picked as the {best}, an interval that allows for having been picked."))
     return found

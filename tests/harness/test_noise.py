@@ -7,11 +7,15 @@ from pathlib import Path
 
 import pytest
 from command_line import harness
-from records import interval
+from records import AT, interval, verdict, write_run
 from tiny_task import TinyTask
 
 from harness.errors import InfrastructureError
+from harness.event_text import describe
+from harness.events import Admitted
 from harness.noise import noise_of, noise_text, require_quiet, require_telling
+from harness.report.facts import Fact, facts
+from harness.report.material import read_run
 from harness.timing.statistics import Estimate
 from harness.verdict import NoiseFloor
 
@@ -30,6 +34,16 @@ def test_noise_above_the_tasks_smallest_effect_is_said_to_decide() -> None:
     assert noise_text(floor(0.99, 1.015), 0.02) == "base against itself: 1.000x [0.990, 1.015]"
     loud = "base against itself: 1.000x [0.449, 1.013]; nothing below 55.1% is claimed on this machine now"
     assert noise_text(floor(0.449, 1.013), 0.02) == loud
+
+
+@pytest.mark.parametrize(("low", "loud"), [(0.45, True), (0.89, True), (0.95, False)])
+def test_a_noisy_machine_stays_told_of_once_its_base_is_admitted(low: float, loud: bool) -> None:
+    """On a terminal the line about the noise itself is drawn over by the next step."""
+    told = describe(Admitted(at=AT, noise=floor(low, 1.01), expected_tests=41))
+    head, _, rest = told.partition("\n")
+    assert head.startswith("base: admitted, 41 tests, base against itself 1.00x")
+    assert rest.startswith(f"base: NOISY: nothing below {1 - low:.0%} will be claimed") == loud and bool(rest) == loud
+    assert not loud or "harness doctor" in rest
 
 
 @pytest.mark.parametrize("high", [2.0, 31.5, math.inf, math.nan])
@@ -71,3 +85,19 @@ def test_a_run_on_such_a_machine_ends_before_its_first_attempt(tiny: TinyTask, t
     itself, injected = f"{said}the base against itself comes to", f"{said}where 0.50x was injected"
     assert itself in done.stderr or injected in done.stderr
     assert "Traceback" not in done.stderr + done.stdout
+
+
+def test_a_report_marks_a_verdict_of_a_noisy_machine(tmp_path: Path) -> None:
+    quiet, noisy = (a_run(tmp_path / f"{low}", low) for low in (0.95, 0.45))
+    marked = [[fact.tone for fact in found if "against itself" in fact.text] for found in (quiet, noisy)]
+    assert marked == [["plain"], ["look"]]
+    assert "was noisy" in next(fact.text for fact in noisy if fact.tone == "look")
+
+
+def a_run(out: Path, low: float) -> list[Fact]:
+    """What a report says of an attempt on a machine whose base came to `low` against itself."""
+    judged = verdict()
+    assert judged.timing is not None
+    timing = judged.timing.model_copy(update={"noise": floor(low, 1.01)})
+    [attempt] = read_run(write_run(out, judged.model_copy(update={"timing": timing}))).attempts
+    return facts(attempt)
