@@ -12,9 +12,17 @@ from agent.prompt import render
 from harness import __version__, worktree
 from harness.admission import now
 from harness.agents import NOTICE, Agent, OnStep
-from harness.best_tree import excuse, settle_tree
+from harness.best_tree import excuse, left_in, settle_tree
 from harness.brief import Brief
-from harness.errors import AgentFailed, AttemptEnded, HarnessError, InfraFailed, InfrastructureError, policy_for
+from harness.errors import (
+    AgentFailed,
+    AttemptEnded,
+    HarnessError,
+    InfraFailed,
+    InfrastructureError,
+    Rejected,
+    policy_for,
+)
 from harness.evaluate import Judge, Judgement, OnPhase, OnProgress
 from harness.events import (
     AgentNotice,
@@ -30,7 +38,7 @@ from harness.events import (
 from harness.git import Repository
 from harness.journal import strict_json
 from harness.kept import keep_outcome, kept_outcome, start_over
-from harness.patch import SCRATCH, take_diff
+from harness.patch import SCRATCH
 from harness.replay_agent import ReplayAgent
 from harness.repository_words import repository_words
 from harness.run_budget import RunBudget
@@ -109,8 +117,11 @@ def _made(setup: Setup, name: str, brief: Brief | None) -> Verdict:
             outcome = setup.agent.work(bench, prompt, limits, folder.trajectory, _on_step(setup, name))
 
             _enter(setup, name, "diff")
-            outcome = settle_tree(folder, take_diff(setup.judge.base.repository, tree), bench.best.tree, outcome)
+            left = left_in(setup.judge.base.repository, tree)
+            outcome = settle_tree(folder, left, bench.best.tree, outcome)
             _require_a_working_agent(outcome)
+            if isinstance(left, Rejected) and outcome.tree == "left":
+                raise left
             keep_outcome(folder, outcome)
         require_change(brief, folder)
         judgement = setup.judge.judge(folder.patch, folder, _on_phase(setup, name), _on_progress(setup, name))
@@ -211,7 +222,11 @@ def to_verdict(
         why = "" if outcome.detail in message else f", {outcome.detail.rstrip('.')}"
         message = f"{message} (The agent ended by itself: {outcome.ended}{why}.)"
         if outcome.tree == "best_measured":
-            message += f" Judged is the best tree that it measured; the one it left is in {name}/left.diff."
+            message += " Judged is the best tree that it measured"
+            left = setup.folder.attempt(name).left_patch
+            message += (
+                f"; the one it left is in {name}/{left.name}." if left.exists() else "; the one it left is no patch."
+            )
     return Verdict(
         run=setup.folder.name,
         attempt=name,

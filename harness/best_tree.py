@@ -8,11 +8,13 @@ measured, with outputs that were right, is what its work had come to.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from agent.loop import AgentOutcome
-from harness.errors import AttemptEnded
+from harness.errors import AttemptEnded, Rejected
 from harness.evaluate import Judgement
-from harness.patch import Patch, hold_against_policy
+from harness.git import Repository
+from harness.patch import Patch, hold_against_policy, take_diff
 from harness.store import AttemptFolder, write_atomic
 from harness.verdict import Interval
 
@@ -58,12 +60,22 @@ class BestTree:
         self.tree = MeasuredTree(before, speedup)
 
 
-def settle_tree(folder: AttemptFolder, left: Patch, best: MeasuredTree | None, outcome: AgentOutcome) -> AgentOutcome:
+def left_in(repository: Repository, tree: Path) -> Patch | Rejected:
+    """What an agent left in its worktree as a patch, or why that is none."""
+    try:
+        return take_diff(repository, tree)
+    except Rejected as end:
+        return end
+
+
+def settle_tree(
+    folder: AttemptFolder, left: Patch | Rejected, best: MeasuredTree | None, outcome: AgentOutcome
+) -> AgentOutcome:
     """Write down the patch that is judged, and beside it the one that was left where that is another.
 
     Args:
         folder: the attempt's.
-        left: what is in the worktree.
+        left: what is in the worktree, or why that is no patch: then none is written of it.
         best: the best tree the agent measured.
         outcome: how the agent ended.
 
@@ -73,10 +85,12 @@ def settle_tree(folder: AttemptFolder, left: Patch, best: MeasuredTree | None, o
     Raises:
         StorageError: a patch cannot be written.
     """
-    if best is None or not _was_cut_off(outcome) or best.patch.sha256 == left.sha256 or best.speedup.estimate <= 1:
-        write_atomic(folder.patch, left.text)
+    if best is None or not _was_cut_off(outcome) or _same(left, best) or best.speedup.estimate <= 1:
+        if isinstance(left, Patch):
+            write_atomic(folder.patch, left.text)
         return outcome
-    write_atomic(folder.left_patch, left.text)
+    if isinstance(left, Patch):
+        write_atomic(folder.left_patch, left.text)
     write_atomic(folder.patch, best.patch.text)
     return replace(outcome, tree="best_measured")
 
@@ -91,6 +105,10 @@ def excuse(judgement: Judgement, outcome: AgentOutcome) -> None:
             f"{outcome.detail} The best tree by then came out as {judgement.status}: {judgement.message}"
         )
         judgement.status, judgement.cause = "infra_failed", "model_unreachable"
+
+
+def _same(left: Patch | Rejected, best: MeasuredTree) -> bool:
+    return isinstance(left, Patch) and left.sha256 == best.patch.sha256
 
 
 def _was_cut_off(outcome: AgentOutcome) -> bool:

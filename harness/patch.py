@@ -14,6 +14,7 @@ from wcmatch.glob import DOTGLOB, GLOBSTAR, globmatch
 
 from harness.errors import NoPatch, Rejected
 from harness.git import GitError, Repository, run_git
+from harness.left_tree import unfit_for_a_patch
 
 MAX_PATCH_BYTES = 1_000_000
 SCRATCH = ".bench_scratch"
@@ -26,6 +27,7 @@ _LEFTOVERS = (
 )
 
 _REGULAR = ("100644", "100755")
+_SUBMODULE = "160000"
 
 
 @dataclass(frozen=True)
@@ -71,13 +73,22 @@ def take_diff(repository: Repository, work_tree: Path) -> Patch:
     """The difference between a work tree and the base, new files included, leftovers excluded.
 
     The work tree's own `.git` is not consulted: an agent may have changed what it says.
+
+    Raises:
+        Rejected: what was left cannot be a patch: a pipe in a file's place, say, or a repository without a commit.
     """
     exclude = repository.path / "info" / "exclude"
     exclude.parent.mkdir(exist_ok=True)
     exclude.write_text("".join(f"{name}\n" for name in _LEFTOVERS))
     with repository.index_over(work_tree) as env:
-        run_git(work_tree, "add", "--all", "--intent-to-add", env=env)
-        return read_diff(repository, work_tree, env)
+        try:
+            run_git(work_tree, "add", "--all", "--intent-to-add", env=env)
+            return read_diff(repository, work_tree, env)
+        except GitError as error:
+            found = unfit_for_a_patch(work_tree, repository.files(), is_leftover)
+            if found is None:
+                raise
+            raise Rejected("not_a_regular_file", found) from error
 
 
 def read_diff(repository: Repository, folder: Path, env: dict[str, str], *options: str) -> Patch:
@@ -148,14 +159,19 @@ def apply(repository: Repository, patch_file: Path, checkout: Path) -> None:
     """Apply a patch file to a fresh checkout, whole or not at all.
 
     Raises:
-        Rejected: it does not apply.
+        Rejected: it does not apply, or it names a submodule: that would leave no trace in the checkout that is judged.
     """
     with repository.index_over(checkout) as env:
         try:
             # Without --reject and without fuzz: a hunk that does not fit leaves every file as it was.
             run_git(checkout, "apply", "--whitespace=nowarn", str(patch_file.resolve()), env=env)
+            run_git(checkout, "apply", "--whitespace=nowarn", "--cached", str(patch_file.resolve()), env=env)
         except GitError as error:
             raise Rejected("does_not_apply", f"The patch does not apply to the base: {error.stderr}") from error
+        raw = run_git(checkout, "diff", "--cached", "--no-renames", "--raw", "-z", repository.commit, env=env)
+    submodules = [change.path for change in _changes(raw) if _SUBMODULE in (change.old_mode, change.new_mode)]
+    if submodules:
+        raise Rejected("not_a_regular_file", f"{_some(submodules)} would become a submodule.")
 
 
 def matches(path: str, globs: list[str]) -> bool:

@@ -18,7 +18,7 @@ from harness.admission import Base, explain, job_for
 from harness.best_tree import BestTree
 from harness.build import build
 from harness.correctness import run_tests
-from harness.errors import BuildFailed, InfrastructureError
+from harness.errors import BuildFailed, InfrastructureError, Rejected
 from harness.git import Repository
 from harness.patch import matches, take_diff
 from harness.quiet import waited_seconds
@@ -136,11 +136,14 @@ class WorktreeBench:
             build(self._loaded.task.build, self._root, scratch / "build", scratch / "build.log")
         except BuildFailed as error:
             return Report(f"BUILD FAILED: {error.message}", ok=False)
-        before = take_diff(self._base.repository, self._root)
-        result = measure(self._job(scratch), self.on_progress)
-        if not isinstance(result, Measurement):
-            return Report("\n".join([*self._warnings(), f"NOT MEASURED: {explain(result)}"]), ok=False)
-        self.best.offer(before, take_diff(self._base.repository, self._root), result.speedup)
+        try:
+            before = take_diff(self._base.repository, self._root)
+            result = measure(self._job(scratch), self.on_progress)
+            if not isinstance(result, Measurement):
+                return Report("\n".join([*self._warnings(), f"NOT MEASURED: {explain(result)}"]), ok=False)
+            self.best.offer(before, take_diff(self._base.repository, self._root), result.speedup)
+        except Rejected as end:
+            return Report(f"NOT MEASURED: {end.message} The patch would be rejected.", ok=False)
         return Report("\n".join([*self._warnings(), _table(result)]))
 
     @_counting_waits
@@ -151,7 +154,10 @@ class WorktreeBench:
 
     def _warnings(self) -> list[str]:
         """What would get the tree rejected as it stands."""
-        changed = take_diff(self._base.repository, self._root).files
+        try:
+            changed = take_diff(self._base.repository, self._root).files
+        except Rejected as end:
+            return [f"WARNING: {end.message} The patch would be rejected."]
         outside = [path for path in changed if not matches(path, self._loaded.task.target_files)]
         if not outside:
             return []

@@ -19,7 +19,7 @@ from agent.tools import tool_specs
 from harness.agents import PatchAgent
 from harness.attempt import Setup, verify_patch
 from harness.display import PlainDisplay
-from harness.errors import HarnessError, UsageError
+from harness.errors import HarnessError, Rejected, UsageError
 from harness.event_text import describe
 from harness.events import Event
 from harness.frame import Frame, frame
@@ -161,7 +161,10 @@ class TaskTools:
         return self._admitted
 
     def _judge(self, admitted: _Admitted) -> str:
-        patch = take_diff(admitted.run.sealed, self._tree)
+        try:
+            patch = take_diff(admitted.run.sealed, self._tree)
+        except Rejected as end:
+            return f"{end.status} ({end.cause}): {end.message}"
         if not patch.changes:
             return "no_patch: the checkout is the base as it was; there is nothing to judge."
         if patch.sha256 in admitted.judged:

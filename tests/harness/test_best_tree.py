@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from harness.admission import admit
 from harness.agents import OnStep
 from harness.attempt import Setup, run_attempt
 from harness.best_tree import BestTree, excuse, settle_tree
+from harness.errors import Rejected
 from harness.evaluate import Judge, Judgement
 from harness.patch import Change, Patch
 from harness.source import seal
@@ -91,6 +93,18 @@ def test_only_who_is_cut_off_gets_the_best(
         assert folder.left_patch.read_text() == left
 
 
+@pytest.mark.parametrize(("ended", "judged"), [("limit", "best_measured"), ("submitted", "left")])
+def test_what_is_no_patch_is_not_written(tmp_path: Path, ended: str, judged: str) -> None:
+    best = BestTree(["tiny/*.py"])
+    best.offer(patch("measured"), patch("measured"), ratio(1.5))
+    left = Rejected("not_a_regular_file", "tiny/core.py is a pipe.")
+    folder = AttemptFolder(tmp_path)
+    outcome = settle_tree(folder, left, best.tree, AgentOutcome(ended, "d"))  # type: ignore[arg-type]
+    assert outcome.tree == judged
+    assert folder.patch.exists() is (judged == "best_measured")
+    assert not folder.left_patch.exists()
+
+
 @pytest.mark.parametrize(
     ("status", "retryable", "scored"),
     [("faster", True, "faster"), ("same", True, "infra_failed"), ("same", False, "same")],
@@ -113,6 +127,7 @@ class CutOff:
 
     outcome: AgentOutcome
     faster: bool = True
+    pipe: bool = False
     name: str = "cut-off"
     model: str | None = None
     note: str | None = None
@@ -132,6 +147,10 @@ class CutOff:
             core.write_text(base.replace("square = value * value", "square = value * value + 1"))
             self.reports.append(workbench.measure())  # wrong, whatever its speed
         core.write_text(BROKEN)
+        if self.pipe:
+            core.unlink()
+            os.mkfifo(core)
+            self.reports.append(workbench.measure())
         return self.outcome
 
 
@@ -172,3 +191,13 @@ def test_without_a_model_and_without_a_measured_tree_nothing_is_judged_and_the_p
     assert (verdict.status, verdict.cause, verdict.tree) == ("infra_failed", "model_unreachable", "left")
     assert BROKEN in setup.folder.attempt("002").patch.read_text()
     assert not setup.folder.attempt("002").left_patch.exists()
+
+
+@pytest.mark.slow
+def test_a_tree_that_is_no_patch_is_the_agents_doing(setup: Setup) -> None:
+    agent = CutOff(AgentOutcome("submitted", ""), faster=False, pipe=True)
+    verdict = run_attempt(replace(setup, agent=agent), "003")
+    assert (verdict.status, verdict.cause) == ("rejected", "not_a_regular_file")
+    assert "tiny/core.py is a pipe" in verdict.message
+    assert "NOT MEASURED: tiny/core.py is a pipe" in agent.reports[-1]
+    assert not (setup.worktrees / "003").exists()

@@ -152,9 +152,28 @@ def make_folder(tree: Path) -> None:
     (tree / "tiny" / "core.py" / "__init__.py").write_text("")
 
 
+def make_pipe(tree: Path) -> None:
+    (tree / "tiny" / "core.py").unlink()
+    os.mkfifo(tree / "tiny" / "core.py")
+
+
+def begin_a_repository(tree: Path) -> None:
+    edit(tree)
+    subprocess.run(["git", "init", "-q", str(tree / "tiny" / "sub")], check=True)
+
+
+def commit_in_a_repository(tree: Path) -> None:
+    begin_a_repository(tree)
+    name = ["-c", "user.name=a", "-c", "user.email=b"]
+    subprocess.run(["git", *name, "commit", "-q", "--allow-empty", "-m", "x"], cwd=tree / "tiny" / "sub", check=True)
+
+
 @pytest.mark.parametrize(
     ("trick", "cause"),
     [
+        (make_pipe, "not_a_regular_file"),
+        (begin_a_repository, "not_a_regular_file"),
+        (commit_in_a_repository, "outside_target_files"),
         (make_link, "not_a_regular_file"),
         (make_executable, "mode_change"),
         (make_binary, "binary"),
@@ -170,6 +189,25 @@ def test_what_is_not_text_in_a_regular_file_is_rejected(
     with pytest.raises(Rejected) as end:
         hold_against_policy(take_diff(judge, tree), TARGET_FILES)
     assert end.value.cause == cause
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root reads whatever it likes")
+def test_a_file_that_cannot_be_read_is_rejected(judge: Repository, tree: Path) -> None:
+    edit(tree)
+    (tree / "tiny" / "core.py").chmod(0)
+    with pytest.raises(Rejected, match="cannot be read"):
+        take_diff(judge, tree)
+
+
+def test_a_patch_with_a_submodule_is_rejected(judge: Repository, tree: Path, tmp_path: Path) -> None:
+    """An empty folder is all that it leaves in a checkout: the rules would be held against a patch without it."""
+    commit_in_a_repository(tree)
+    (tmp_path / "p.diff").write_bytes(take_diff(judge, tree).text)
+    fresh = tmp_path / "fresh"
+    judge.check_out(fresh)
+    with pytest.raises(Rejected, match="tiny/sub would become a submodule") as end:
+        apply(judge, tmp_path / "p.diff", fresh)
+    assert end.value.cause == "not_a_regular_file"
 
 
 def test_a_patch_applies_whole_or_not_at_all(judge: Repository, tiny: TinyTask, tmp_path: Path) -> None:
