@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import importlib.machinery
-import os
 import stat
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+
+from harness.folders import walk
 
 # What running and testing a Python package leaves behind; workers read none of it.
 _LEFTOVERS = frozenset({"__pycache__", ".pytest_cache", ".git", ".hypothesis", ".mypy_cache", ".harness"})
@@ -44,10 +45,8 @@ def _files(path: Path) -> list[Path]:
     if not path.is_dir() or path.is_symlink():
         return [path] if path.is_symlink() or path.is_file() else []
     found: list[Path] = []
-    for folder, folders, names in os.walk(path):
-        here = Path(folder)
-        linked = [name for name in folders if (here / name).is_symlink()]
-        found += [here / name for name in [*names, *linked]]
+    for here, folders, names in walk(path):
+        found += [here / name for name in names]
         folders[:] = [name for name in folders if name not in _LEFTOVERS]
     return found
 

@@ -17,7 +17,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Literal
 
-from harness.errors import HarnessError, UsageError
+from harness.errors import HarnessError, StorageError, UsageError
+from harness.folders import walk
 from harness.journal import is_being_written, read_events
 from harness.memory import Memory
 from harness.memory import folder as memory_folder
@@ -148,6 +149,8 @@ def clean(leftovers: list[Leftover]) -> list[str]:
             elif not is_being_written(RunFolder(path).journal):
                 end_processes_in(path)
                 remove_folder(path)
+        except StorageError as error:
+            problems.append(str(error))
         except OSError as error:
             problems.append(f"{path}: cannot be removed ({error.strerror or error}).")
     return problems
@@ -230,8 +233,8 @@ def _leftover(kind: Kind, path: Path, why: str) -> Leftover:
 
 def _size(path: Path) -> int:
     total = path.stat().st_size if path.is_file() else 0
-    for folder, _, names in os.walk(path):
+    for folder, _, names in walk(path):
         for name in names:
             with contextlib.suppress(OSError):
-                total += (Path(folder) / name).lstat().st_blocks * 512
+                total += (folder / name).lstat().st_blocks * 512
     return total

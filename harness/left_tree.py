@@ -7,6 +7,8 @@ import stat
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from harness.folders import walk
+
 
 def unfit_for_a_patch(work_tree: Path, files: Iterable[str], is_leftover: Callable[[str], bool]) -> str | None:
     """What of a tree stands in the way of its diff, in a sentence; None where nothing does.
@@ -20,8 +22,8 @@ def unfit_for_a_patch(work_tree: Path, files: Iterable[str], is_leftover: Callab
         path = work_tree / name
         if path.exists() and not (path.is_file() or path.is_dir()):
             return f"{name} is a pipe, a socket or a device, and no file."
-    for folder, folders, names in os.walk(work_tree):
-        inside = Path(folder).relative_to(work_tree)
+    for folder, folders, names in walk(work_tree):
+        inside = folder.relative_to(work_tree)
         folders[:] = [name for name in folders if not is_leftover((inside / name).as_posix())]
         if ".git" in (*folders, *names) and inside != Path():
             return f"{inside.as_posix()} is a git repository of its own, inside of the worktree."

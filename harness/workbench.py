@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 import random
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
@@ -19,6 +18,7 @@ from harness.best_tree import BestTree
 from harness.build import build
 from harness.correctness import run_tests
 from harness.errors import BuildFailed, InfrastructureError, Rejected
+from harness.folders import delete_quietly
 from harness.git import Repository
 from harness.patch import matches, take_diff
 from harness.quiet import waited_seconds
@@ -184,7 +184,7 @@ class WorktreeBench:
 
     def _fresh(self, name: str) -> Path:
         folder = self._scratch / name
-        shutil.rmtree(folder, ignore_errors=True)
+        delete_quietly(folder)
         folder.mkdir(parents=True)
         return folder
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 from filelock import FileLock
 
+from harness import folders
 from harness.errors import StorageError
 from harness.git import Repository, run_git
 
@@ -31,31 +31,26 @@ def add(repository: Repository, path: Path) -> None:
 
 
 def remove(repository: Repository, path: Path) -> None:
-    """Remove a worktree, whatever an agent left in it; nothing happens where there is none."""
-    _delete(path)
+    """Remove a worktree, whatever an agent left in it; nothing happens where there is none.
+
+    Raises:
+        StorageError: something in it cannot be deleted.
+    """
+    remove_folder(path)
     if repository.path.exists():
         with FileLock(f"{repository.path}.lock"):
             run_git(repository.path, "worktree", "prune")
 
 
-def _delete(path: Path) -> None:
-    """Delete a folder, folders without write permission included."""
-
-    def unlock(_function: object, name: str, _error: object) -> None:
-        blocked = Path(name)
-        blocked.parent.chmod(0o700)
-        if blocked.is_dir() and not blocked.is_symlink():
-            blocked.chmod(0o700)
-            shutil.rmtree(blocked)
-        else:
-            blocked.unlink(missing_ok=True)
-
-    if path.is_symlink():
-        path.unlink()
-    elif path.exists():
-        shutil.rmtree(path, onerror=unlock)
-
-
 def remove_folder(path: Path) -> None:
-    """Delete a plain folder of ours (a checkout without git), whatever is in it."""
-    _delete(path)
+    """Delete a plain folder of ours (a checkout without git), whatever is in it.
+
+    Raises:
+        StorageError: something in it cannot be deleted.
+    """
+    try:
+        folders.delete(path)
+    except OSError as error:
+        raise StorageError(
+            f"{path}: cannot be removed ({error.strerror or error}).", remedy="Remove it by hand; nothing needs it."
+        ) from error

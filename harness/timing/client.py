@@ -9,7 +9,6 @@ import contextlib
 import logging
 import os
 import selectors
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -20,6 +19,7 @@ from typing import IO
 
 from agent.stopping import current_stop
 from harness.errors import AdmissionError, HarnessError, InfrastructureError, TaskError
+from harness.folders import delete_quietly
 from harness.model_key import without_secrets
 from harness.quiet import noisy, quiet
 from harness.stopping import check_stop
@@ -169,7 +169,7 @@ def _scratch(request: RefereeRequest) -> Iterator[tuple[RefereeRequest, IO[bytes
         with (folder / "referee.log").open("w+b") as errors:
             yield request.model_copy(update={"job": job}), errors
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        delete_quietly(folder)
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.errors import TaskError
+from harness.folders import delete_quietly
 from harness.sandbox.environment import scrubbed_environment
 from harness.sandbox.workers import worker_sandbox, worker_wrap
 from harness.text import counted
@@ -60,7 +61,7 @@ class Arm:
         # Names of one length, drawn anew: neither path nor environment tells base from candidate.
         self._folder = Path(job.scratch) / secrets.token_hex(8)
         self._pristine = self._folder / "pristine"
-        stack.callback(shutil.rmtree, self._folder, ignore_errors=True)
+        stack.callback(delete_quietly, self._folder)
         shutil.copytree(root, self._pristine, symlinks=True, ignore=_IGNORED)
         # As after any first run of a program; made here, so that no arm can plant it.
         subprocess.run(
@@ -159,7 +160,7 @@ class Arm:
         """A new copy of the tree and a new home; the ones before are gone."""
         # One folder holds both: what a run may write is this, and nothing of it is there for the next.
         space = self._folder / "run"
-        shutil.rmtree(space, ignore_errors=True)
+        delete_quietly(space)
         tree, home = space / "tree", space / "home"
         shutil.copytree(self._pristine, tree, symlinks=True)
         home.mkdir()

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
-import shutil
 import signal
 import socket
 import struct
@@ -22,6 +21,7 @@ from pathlib import Path
 import psutil
 
 from harness.errors import InfrastructureError
+from harness.folders import delete_quietly
 from harness.sandbox.workers import worker_sandbox, worker_wrap
 from harness.timing.bench import Bench
 from harness.timing.inputs import derive_seed
@@ -147,7 +147,7 @@ class ForkServer:
         self._process.kill()
         self._process.wait()
         for name in _FRESH:
-            shutil.rmtree(self._home / name, ignore_errors=True)
+            delete_quietly(self._home / name)
 
     def _read_reply(self, seconds: float) -> int:
         try:
