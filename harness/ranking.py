@@ -23,11 +23,12 @@ Rows = By | Literal["attempt"]
 
 @dataclass(frozen=True)
 class Ranking:
-    """Boards of one kind or the other; `references` by the name of their task."""
+    """Boards of one kind or the other; `references` and `notes` by the name of their task."""
 
     agents: list[Board] = field(default_factory=list)
     attempts: list[AttemptBoard] = field(default_factory=list)
     references: dict[str, References] = field(default_factory=dict)
+    notes: dict[str, str] = field(default_factory=dict)
 
     @property
     def boards(self) -> Sequence[Board | AttemptBoard]:
@@ -50,6 +51,11 @@ class Ranking:
         last = [each for each in self.boards if self.references.get(each.task) == found][-1]
         return found if board is last else None
 
+    def note(self, board: Board | AttemptBoard) -> str:
+        """What whoever kept its verdicts tells of them; empty for those of runs."""
+        found = self.notes.get(board.task)
+        return f"{board.task}: {found}" if found else ""
+
     def as_json(self) -> dict[str, Any]:
         """Boards and, apart from them, reference figures by task."""
         from harness.leaderboard_forms import boards_json  # noqa: PLC0415
@@ -57,15 +63,17 @@ class Ranking:
 
         figures = {task: references_json(found) for task, found in self.references.items()}
         boards = boards_json(self.agents) or [board.model_dump() for board in self.attempts]
-        return {"boards": boards, "references": figures}
+        return {"boards": boards, "references": figures, "notes": self.notes}
 
     def markdown(self) -> str:
         """All boards, then a section of reference figures for each task that has some."""
         from harness.attempt_board_forms import attempts_markdown  # noqa: PLC0415
         from harness.leaderboard_forms import boards_markdown  # noqa: PLC0415
         from harness.reference_forms import references_markdown  # noqa: PLC0415
+        from harness.text import markdown_cell  # noqa: PLC0415
 
         text = attempts_markdown(self.attempts) if self.attempts else boards_markdown(self.agents)
+        text += "".join(f"\n{markdown_cell(note)}\n" for note in dict.fromkeys(map(self.note, self.boards)) if note)
         figures = [references_markdown(found, level=3) for found in map(self.below, self.boards) if found]
         return "\n".join([text, *(f"{each}\n" for each in figures)]) if figures else text
 
@@ -81,10 +89,13 @@ class Ranking:
         from harness.attempt_board_forms import attempts_table  # noqa: PLC0415
         from harness.leaderboard_tables import boards_rendered  # noqa: PLC0415
         from harness.reference_forms import references_rendered  # noqa: PLC0415
+        from harness.text import safe  # noqa: PLC0415
 
         parts: list[RenderableType] = []
         for board in self.boards:
             parts += boards_rendered([board]) if isinstance(board, Board) else [attempts_table(board)]
+            if note := self.note(board):
+                parts.append(safe(note))
             if found := self.below(board):
                 parts += references_rendered(board.task, found, whole=all_figures)
         return parts
@@ -92,7 +103,7 @@ class Ranking:
 
 @dataclass(frozen=True)
 class Found:
-    """What is to be ranked, each task's newest reference figures, and what could not be read.
+    """What is to be ranked, each task's newest reference figures and notes, and what could not be read.
 
     `verdicts` are gone over once, for they may be more than fit in memory; the others are whole when that is done.
     """
@@ -100,6 +111,7 @@ class Found:
     verdicts: Iterable[Verdict | Result]
     references: dict[str, References] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
+    notes: dict[str, str] = field(default_factory=dict)
 
 
 def rank(found: Found, *, by: Rows, mix: bool = False) -> Ranking:
@@ -111,7 +123,11 @@ def rank(found: Found, *, by: Rows, mix: bool = False) -> Ranking:
     else:
         ranking = Ranking(agents=boards_of(_results(found.verdicts), by=by, mix=mix))
     tasks = {board.task for board in ranking.boards}
-    return replace(ranking, references={task: figures for task, figures in found.references.items() if task in tasks})
+    return replace(
+        ranking,
+        references={task: figures for task, figures in found.references.items() if task in tasks},
+        notes={task: note for task, note in found.notes.items() if task in tasks},
+    )
 
 
 def _results(verdicts: Iterable[Verdict | Result]) -> Iterator[Result]:
@@ -127,6 +143,7 @@ def read_folders(folders: Iterable[RunFolder], *, task: str | None = None) -> Fo
     from harness.store import read_verdicts  # noqa: PLC0415
 
     references: dict[str, References] = {}
+    notes: dict[str, str] = {}
     problems: list[str] = []
 
     def verdicts() -> Iterator[Verdict]:
@@ -137,8 +154,23 @@ def read_folders(folders: Iterable[RunFolder], *, task: str | None = None) -> Fo
                 if task in (None, verdict.task):
                     yield verdict
             add_references(references, folder, tasks, problems)
+            _add_note(notes, folder, tasks, problems)
 
-    return Found(verdicts(), references, problems)
+    return Found(verdicts(), references, problems, notes)
+
+
+def _add_note(notes: dict[str, str], folder: RunFolder, tasks: set[str], problems: list[str]) -> None:
+    """Add what is told of a folder of kept verdicts for those of its tasks of which nothing is told yet."""
+    from harness.errors import StorageError  # noqa: PLC0415
+    from harness.verdict_folder import kept_note  # noqa: PLC0415
+
+    try:
+        note = kept_note(folder.path)
+    except StorageError as error:
+        problems.append(str(error))
+        return
+    for task in tasks if note else ():
+        notes.setdefault(task, note)
 
 
 def add_references(references: dict[str, References], run: RunFolder, tasks: set[str], problems: list[str]) -> None:

@@ -1,7 +1,8 @@
 """Verdicts that were kept without their run: a folder with a folder for each attempt, such as a record in a repository.
 
 Whoever keeps the best of several runs has no one journal for them. Such a folder is read as a run that is over, its
-attempts named by their folders: that is where their patches and samples lie.
+attempts named by their folders: that is where their patches and samples lie. A `note.txt` in it tells readers what the
+verdicts cannot, such as which task that was.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from harness.verdict import Verdict
 
 JOURNAL = "journal.jsonl"
 VERDICT = "verdict.json"
+NOTE = "note.txt"
+MOST_NOTE_CHARACTERS = 600
 
 
 def holds_verdicts(folder: Path) -> bool:
@@ -37,6 +40,23 @@ def read_state(folder: Path) -> RunState:
         return fold(read_events(folder / JOURNAL))
     files = sorted(folder.glob(f"*/{VERDICT}"))
     return RunState(attempts={file.parent.name: AttemptState(verdict=_kept(file)) for file in files}, finished=True)
+
+
+def kept_note(folder: Path) -> str:
+    """What whoever kept these verdicts tells of them, on one line and not made safe; empty where there is nothing.
+
+    Raises:
+        StorageError: the note cannot be read.
+    """
+    file = folder / NOTE
+    # A link in a folder that came from elsewhere may lead anywhere.
+    if not holds_verdicts(folder) or file.is_symlink() or not file.is_file():
+        return ""
+    try:
+        with file.open(encoding="utf-8", errors="replace") as text:
+            return " ".join(text.read(MOST_NOTE_CHARACTERS).split())
+    except OSError as error:
+        raise StorageError(f"{file}: cannot be read ({error.strerror}).") from error
 
 
 def _kept(file: Path) -> Verdict:

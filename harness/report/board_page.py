@@ -144,6 +144,7 @@ def board_views(ranking: Ranking) -> list[dict[str, Any]]:
             "task": board.task,
             "device": board.device,
             **(_agents(board, f"board-{number}") if isinstance(board, Board) else _attempts(board)),
+            "about": ranking.note(board),
             "references": references_view(ranking.below(board)),
         }
         for number, board in enumerate(ranking.boards, start=1)

@@ -12,6 +12,7 @@ from harness.report.material import AttemptMaterial, RunMaterial
 from harness.show import best_of_text, cost_text
 from harness.text import counted, interval_text, speedup_text
 from harness.verdict import Finding, Verdict, WorkloadResult
+from harness.verdict_folder import kept_note
 
 Tone = Literal["good", "plain", "look", "bad"]
 MARKS: dict[Tone, str] = {"good": "✓", "plain": "·", "look": "!", "bad": "✗"}
@@ -139,6 +140,8 @@ def environment(run: RunMaterial, attempt: AttemptMaterial | None) -> list[tuple
         rows += [("task", f"{started.task} ({started.task_file})"), ("agent", who), ("started", started.at)]
         rows += [("base commit", started.base_commit), ("base tree", started.base_tree)]
         rows.append(("harness", started.harness_version))
+    elif run.task:
+        rows.append(("task", ": ".join(filter(None, (run.task, kept_note(run.folder.path))))))
     device = next((each.device for each in ([verdict] if verdict else []) + run.verdicts if each and each.device), None)
     if device:
         rows += [("device", f"{device.name} ({device.kind})"), ("cores", str(device.cores))]

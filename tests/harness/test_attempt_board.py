@@ -5,20 +5,26 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from pathlib import Path
 
 import pytest
-from command_line import harness
+from command_line import ROOT, harness
 from records import HOSTILE, device, interval, verdict, write_run
 from reference_figures import a_table, write_references
 from rich.console import Console
 
 from harness.attempt_board import attempt_boards
 from harness.attempt_board_forms import attempts_csv, attempts_markdown, attempts_table
-from harness.ranking import Found, rank
+from harness.ranking import Found, rank, read_folders
 from harness.references import load_references
 from harness.report.board_page import boards_html
+from harness.report.facts import environment
+from harness.report.material import read_run
 from harness.result import Result
+from harness.store import RunFolder
+from harness.text import printable
+from harness.verdict_folder import kept_note, read_state
 
 
 def some() -> list:  # of verdicts
@@ -126,3 +132,30 @@ def test_a_kept_attempt_can_be_shown_compared_and_reported(tmp_path: Path) -> No
     harness(tmp_path, "report", "record", "-o", "report.html")
     page = (tmp_path / "report.html").read_text()
     assert "002-second" in page and "moe_align" in page and ">not measured<" not in page
+
+
+def test_a_note_beside_kept_verdicts_stands_beneath_their_boards_and_in_their_report(tmp_path: Path) -> None:
+    record = RunFolder(tmp_path / "record")
+    record.attempt("001-first").create().verdict.write_text(verdict().model_dump_json())
+    note = tmp_path / "record" / "note.txt"
+    note.write_text("Six of its workloads,\n<b>one</b> held out. \x1b[31m" + "x" * 2000)
+    said = "moe_align: Six of its workloads, <b>one</b> held out. xxx"
+    found = harness(tmp_path, "leaderboard", "record").stdout
+    assert said in " ".join(found.split()) and "x" * 601 not in found.replace("\n", "") and "\x1b" not in found
+    ranking = rank(read_folders([record]), by="agent and model")
+    assert "Six of its workloads, &lt;b&gt;one&lt;/b&gt; held" in boards_html(ranking)
+    assert "Six of its workloads, &lt;b&gt;one&lt;/b&gt; held" in ranking.markdown()
+    assert ranking.as_json()["notes"]["moe_align"].startswith("Six of its workloads, <b>one")
+    assert printable(dict(environment(read_run(record), None))["task"]).startswith(said)
+    (tmp_path / "elsewhere").write_text("secret")
+    note.unlink()
+    note.symlink_to(tmp_path / "elsewhere")
+    assert rank(read_folders([record]), by="attempt").notes == {}
+    assert dict(environment(read_run(record), None))["task"] == "moe_align"
+
+
+@pytest.mark.parametrize("record", sorted(Path(ROOT, "tasks").glob("*/records/*"), key=str))
+def test_a_record_whose_task_is_no_file_says_which_it_was(record: Path) -> None:
+    for task, note in [(each.task, kept_note(record)) for each in read_state(record).verdicts]:
+        named = re.search(r"tasks/(\w+)\.yaml", note)
+        assert (ROOT / "tasks" / f"{task}.yaml").is_file() or (named and (ROOT / named[0]).is_file()), task
