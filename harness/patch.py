@@ -6,6 +6,7 @@ checkout and the base, so a patch that says one thing and does another gains not
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,8 @@ from harness.git import GitError, Repository, run_git
 from harness.left_tree import unfit_for_a_patch
 
 MAX_PATCH_BYTES = 1_000_000
+# Larger than this, a tree's changed files are not even read: their diff would be held in memory and kept on the disk.
+MAX_READ_BYTES = 50_000_000
 SCRATCH = ".bench_scratch"
 
 # What running and testing a Python package leaves behind: never part of a patch.
@@ -26,6 +29,7 @@ _LEFTOVERS = (
     *(".venv", "*.egg-info", ".mypy_cache", ".ruff_cache"),
 )
 
+_DIFF = ("diff", "--no-ext-diff", "--no-textconv", "--no-renames", "--no-color")
 _REGULAR = ("100644", "100755")
 _SUBMODULE = "160000"
 
@@ -75,7 +79,7 @@ def take_diff(repository: Repository, work_tree: Path) -> Patch:
     The work tree's own `.git` is not consulted: an agent may have changed what it says.
 
     Raises:
-        Rejected: what was left cannot be a patch: a pipe in a file's place, say, or a repository without a commit.
+        Rejected: what was left cannot be a patch: a pipe in a file's place, a repository without a commit, gigabytes.
     """
     exclude = repository.path / "info" / "exclude"
     exclude.parent.mkdir(exist_ok=True)
@@ -83,6 +87,7 @@ def take_diff(repository: Repository, work_tree: Path) -> Patch:
     with repository.index_over(work_tree) as env:
         try:
             run_git(work_tree, "add", "--all", "--intent-to-add", env=env)
+            _require_readable(work_tree, _changed(repository, work_tree, env))
             return read_diff(repository, work_tree, env)
         except GitError as error:
             found = unfit_for_a_patch(work_tree, repository.files(), is_leftover)
@@ -93,12 +98,30 @@ def take_diff(repository: Repository, work_tree: Path) -> Patch:
 
 def read_diff(repository: Repository, folder: Path, env: dict[str, str], *options: str) -> Patch:
     """The difference between the base and what the index in `env` says; with `--cached`, its content alone."""
-    diff = ("diff", "--no-ext-diff", "--no-textconv", "--no-renames", "--no-color", *options)
-    text = run_git(folder, *diff, "--binary", "--full-index", repository.commit, env=env)
-    raw = run_git(folder, *diff, "--raw", "-z", repository.commit, env=env)
-    numbers = run_git(folder, *diff, "--numstat", "-z", repository.commit, env=env)
+    text = run_git(folder, *_DIFF, *options, "--binary", "--full-index", repository.commit, env=env)
+    numbers = run_git(folder, *_DIFF, *options, "--numstat", "-z", repository.commit, env=env)
     added, removed, binary = _count(numbers)
-    return Patch(text=text, changes=_changes(raw), insertions=added, deletions=removed, binary=binary)
+    changes = _changed(repository, folder, env, *options)
+    return Patch(text=text, changes=changes, insertions=added, deletions=removed, binary=binary)
+
+
+def _changed(repository: Repository, folder: Path, env: dict[str, str], *options: str) -> list[Change]:
+    """The changed files, of which git looks at no content for this."""
+    return _changes(run_git(folder, *_DIFF, *options, "--raw", "-z", repository.commit, env=env))
+
+
+def _require_readable(work_tree: Path, changes: list[Change]) -> None:
+    sizes: dict[str, int] = {}
+    for change in changes:
+        with contextlib.suppress(OSError):  # deleted, or gone since: a program may still be at work
+            sizes[change.path] = (work_tree / change.path).lstat().st_size
+    total = sum(sizes.values())
+    if total > MAX_READ_BYTES:
+        largest = sorted(sizes, key=lambda path: -sizes[path])
+        raise Rejected(
+            "too_large",
+            f"{_some(largest)}: {total:,} bytes in changed files; a patch has {MAX_PATCH_BYTES:,} at most.",
+        )
 
 
 def _changes(raw: bytes) -> list[Change]:
@@ -168,8 +191,8 @@ def apply(repository: Repository, patch_file: Path, checkout: Path) -> None:
             run_git(checkout, "apply", "--whitespace=nowarn", "--cached", str(patch_file.resolve()), env=env)
         except GitError as error:
             raise Rejected("does_not_apply", f"The patch does not apply to the base: {error.stderr}") from error
-        raw = run_git(checkout, "diff", "--cached", "--no-renames", "--raw", "-z", repository.commit, env=env)
-    submodules = [change.path for change in _changes(raw) if _SUBMODULE in (change.old_mode, change.new_mode)]
+        changes = _changed(repository, checkout, env, "--cached")
+    submodules = [change.path for change in changes if _SUBMODULE in (change.old_mode, change.new_mode)]
     if submodules:
         raise Rejected("not_a_regular_file", f"{_some(submodules)} would become a submodule.")
 

@@ -152,6 +152,12 @@ def make_folder(tree: Path) -> None:
     (tree / "tiny" / "core.py" / "__init__.py").write_text("")
 
 
+def make_enormous(tree: Path) -> None:
+    edit(tree)
+    with (tree / "profile.out").open("wb") as file:
+        file.truncate(3 << 30)  # sparse: nobody could have read it into memory
+
+
 def make_pipe(tree: Path) -> None:
     (tree / "tiny" / "core.py").unlink()
     os.mkfifo(tree / "tiny" / "core.py")
@@ -179,6 +185,7 @@ def commit_in_a_repository(tree: Path) -> None:
         (make_binary, "binary"),
         (delete_it, "target_deleted"),
         (make_huge, "too_large"),
+        (make_enormous, "too_large"),
         (make_folder, "outside_target_files"),
     ],
 )
