@@ -27,7 +27,8 @@ _DROPPINGS = shutil.ignore_patterns(
 
 def left_out(folder: Path, names: list[str]) -> set[str]:
     """Which of the names in a folder are not copied along."""
-    apart = {name for name in names if _is_environment(folder / name) or _is_ours(folder / name)}
+    inside = [folder / name for name in names]
+    apart = {path.name for path in inside if path.is_dir() and (_is_environment(path) or _is_ours(path))}
     return _DROPPINGS(str(folder), names) | apart
 
 

@@ -14,7 +14,16 @@ from markupsafe import Markup
 from harness.report.facts import MARKS, STATUS_WORDS
 from harness.report.hidden import revealed
 from harness.show import cost_text
-from harness.text import amount, duration_text, interval_text, local_time, markdown_cell, printable, speedup_text
+from harness.text import (
+    amount,
+    counted,
+    duration_text,
+    interval_text,
+    local_time,
+    markdown_cell,
+    printable,
+    speedup_text,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,6 +73,7 @@ def environment() -> Environment:
         "anchor": anchor,
         "cell": lambda value: markdown_cell(str(value)),
         "cost": cost_text,
+        "counted": counted,
         # For what this house made itself: pictures that `svg` cleaned, parts rendered before, its style and script.
         "drawing": Markup,
         "duration": duration_text,
