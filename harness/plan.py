@@ -17,7 +17,7 @@ from pydantic import Field, ValidationError
 from harness import __version__
 from harness.errors import UsageError
 from harness.fingerprint import Fingerprint
-from harness.journal import strict_json
+from harness.journal import no_journal, strict_json
 from harness.metric import trusted_scripts
 from harness.store import RunFolder, write_atomic
 from harness.task import LoadedTask
@@ -134,10 +134,13 @@ def read_plan(folder: RunFolder) -> Plan:
 
     Raises:
         UsageError: there are none, or this version cannot read them.
+        StorageError: it is no run's folder.
     """
     try:
         return Plan.model_validate_json(folder.plan.read_bytes())
     except FileNotFoundError as error:
+        if not folder.journal.is_file():
+            raise no_journal(folder.journal) from error
         raise UsageError(
             f"{folder.plan} is not there: this run was made by a version that could not resume, or by `verify`.",
             remedy="Start a new run; what this one judged stays on the board.",

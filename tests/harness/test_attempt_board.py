@@ -127,6 +127,8 @@ def test_a_kept_attempt_can_be_shown_compared_and_reported(tmp_path: Path) -> No
     assert "Say which: record/001-first, record/002-second" in several
     refused = harness(tmp_path, "replay", "record/001-first")
     assert refused.returncode == 4 and "There is no journal record/journal.jsonl" in refused.stderr
+    over = harness(tmp_path, "resume", "record")
+    assert over.returncode == 4 and "There is no journal record/journal.jsonl" in over.stderr
     alone = harness(tmp_path, "export", "record/001-first")
     assert alone.returncode == 2 and "kept without its run's journal" in alone.stderr
     harness(tmp_path, "report", "record", "-o", "report.html")
