@@ -21,6 +21,7 @@ from harness.cheats import Cheat, planted_cheats
 from harness.errors import AdmissionError, BuildFailed, TaskError
 from harness.evaluate import Judge, Judgement
 from harness.exported import called_names, exported_names
+from harness.exposed import exposed, exposed_text
 from harness.findings import CheckFinding, CheckReport, Recorder, Watch
 from harness.git import Repository
 from harness.known_effect import EXPECTED, PROTOCOL, TOLERANCE
@@ -65,6 +66,9 @@ def check_task(name: str, worktrees: Path, seed: int | None, watch: Watch, *, sa
                 loaded = load_task(name)
                 sealed = seal(loaded, space / "judge.git")
                 record.say("the task file and what it names are there")
+            if seen := exposed(loaded, sealed):
+                with record.step("kept from agents"):
+                    record.say(exposed_text(seen), passed=False)
             if loaded.task.draft:
                 with record.step("draft"):
                     record.say(_to_confirm(loaded.task.draft), passed=False)

@@ -16,6 +16,7 @@ from harness.calibration.store import calibration_note, stored_floor
 from harness.errors import HarnessError, Interrupted
 from harness.evaluate import Judge
 from harness.events import AdmissionStep, Admitted, Emit, Event, RunFinished, RunStarted, TimingProgress
+from harness.exposed import exposed, exposed_text
 from harness.git import Repository
 from harness.journal import Journal
 from harness.limits import with_limits
@@ -164,6 +165,8 @@ def _note(run: Frame, agent: Agent) -> str | None:
     """What whoever started the run should know: the agent's word, what is known of this machine, and of the task."""
     task = run.loaded.task
     notes = [agent.note, strategy_note(run.options, task, agent.name)]
+    if seen := exposed(run.loaded, run.sealed):
+        notes.append(exposed_text(seen))
     if run.options.executor == "local":
         notes.append(calibration_note(resolve_device(task.metric.device), task.name, task.metric.mode))
     if task.draft:

@@ -12,6 +12,7 @@ import pytest
 from tiny_task import TinyTask
 
 from harness.errors import StorageError, TaskError
+from harness.exposed import exposed, exposed_text
 from harness.git import Repository
 from harness.journal import Journal
 from harness.pip_settings import PYPI, read_settings
@@ -81,6 +82,22 @@ def test_records_and_checkouts_of_runs_are_never_sealed(tiny: TinyTask, tmp_path
         for each in (clean, sealed(tiny, tmp_path / "c.git"))
     )
     assert after - before == {"notes-20261121-000000/a.txt", "runs/journal.jsonl"} and before <= after
+
+
+def test_a_task_that_lies_in_its_own_target_is_told_what_agents_see_of_it(tiny: TinyTask, tmp_path: Path) -> None:
+    assert exposed(load_task(str(tiny.file)), sealed(tiny, tmp_path / "a.git")) == []
+    tiny.edit_task("path: target", "path: .")
+    open_to_all = exposed(load_task(str(tiny.file)), sealed(tiny, tmp_path / "b.git"))
+    assert open_to_all == ["bench.py", "hidden_tests/test_hidden.py", "recorded.jsonl"]
+    assert "bench.py, hidden_tests/test_hidden.py, recorded.jsonl. Keep" in exposed_text(open_to_all)
+    git(tiny.folder, "init", "-q")
+    git(tiny.folder, "add", "bench.py", "target")
+    git(tiny.folder, "commit", "-qm", "first")
+    tiny.edit_task("{path: .}", f"{{git: ., commit: {git(tiny.folder, 'rev-parse', 'HEAD')}}}")
+    assert exposed(load_task(str(tiny.file)), sealed(tiny, tmp_path / "c.git")) == ["bench.py"]
+    tiny.edit_task("{git: .", "{path: .} # {git: .")
+    (tiny.folder / ".gitignore").write_text("/bench.py\n/hidden_tests/\n/recorded.jsonl\n")
+    assert exposed(load_task(str(tiny.file)), sealed(tiny, tmp_path / "d.git")) == []
 
 
 def test_environments_are_not_copied_and_compiled_modules_are(tmp_path: Path) -> None:
