@@ -41,6 +41,10 @@ def not_a_run(path: Path, newest: Path | None) -> UsageError:
             f"{path} is no run, but there are runs {where}.",
             remedy=f"--out {newest.parent} takes all of them; {newest} is the newest.",
         )
+    if (kept := next(path.glob("*/*/verdict.json"), None)) is not None:
+        return UsageError(
+            f"{path} is no run, but there are kept verdicts in it.", remedy=f"Name their folder: {kept.parents[1]}."
+        )
     if not path.is_dir():
         return UsageError(f"{path} is a file, not a run's folder.", remedy=_WHAT_A_RUN_IS)
     return UsageError(f"{path} is no run: there is neither a journal nor a verdict in it.", remedy=_WHAT_A_RUN_IS)

@@ -15,7 +15,16 @@ from harness.errors import StorageError, UsageError
 from harness.events import RunFinished
 from harness.exports.whole_file import whole_file
 from harness.journal import Journal
-from harness.store import RunFolder, create_run, find_attempt, find_run, find_runs, new_run_name, write_atomic
+from harness.store import (
+    AttemptFolder,
+    RunFolder,
+    create_run,
+    find_attempt,
+    find_run,
+    find_runs,
+    new_run_name,
+    write_atomic,
+)
 from harness.workspace import workspace
 
 
@@ -72,6 +81,10 @@ def test_a_folder_or_file_that_is_no_run_is_named_with_what_is_in_it(tmp_path: P
     for folder in (tmp_path / "empty", tmp_path / "empty" / "runs"):
         with pytest.raises(UsageError, match=rf"^{folder} is no run: .*\n.*`harness list`.*--out DIR"):
             find_run(out, str(folder))
+    kept = AttemptFolder(tmp_path / "records" / "gpu" / "001").create()
+    kept.verdict.write_text("{}")
+    with pytest.raises(UsageError, match=f"kept verdicts in it\\.\nName their folder: {tmp_path}/records/gpu\\."):
+        find_run(out, str(tmp_path / "records"))
     with pytest.raises(UsageError, match=f"^{tmp_path}/file is a file, .*\n.*--out DIR"):
         find_attempt(out, str(tmp_path / "file"))
     for name in ("nowhere", "x" * 300):
