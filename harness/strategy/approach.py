@@ -15,6 +15,8 @@ from harness.report.diffs import Hunk, parse_diff
 
 _DEFINED = re.compile(r"\s*(?:async\s+)?(?:def|class)\s+(\w+)")
 _BROUGHT = re.compile(r"\s*(?:import|from)\s+(\w+)")
+_PLAIN = re.compile(r"[\w./+:-]{1,200}")
+MOST_NAME = 60
 # Changed lines up to which a patch is of a class; what is larger is of the class after the last.
 SIZE_CLASSES = (6, 25, 100)
 
@@ -34,9 +36,17 @@ class Approach:
     size: int = 0
 
     def __str__(self) -> str:
-        places = ", ".join(sorted(self.places)[:4]) or "nothing"
+        places = ", ".join(map(_named, sorted(self.places)[:4])) or "nothing"
         more = f" and {len(self.places) - 4} more" if len(self.places) > 4 else ""
         return f"{places}{more}" + (f"; brings in {', '.join(sorted(self.brings)[:6])}" if self.brings else "")
+
+
+def _named(place: str) -> str:
+    """A place as later attempts are told of it. Who makes a file may call it what he likes, a sentence included."""
+    if _PLAIN.fullmatch(place):
+        return place
+    said = place.replace('"', "'")
+    return f'"{said if len(said) <= MOST_NAME else said[: MOST_NAME - 1] + "…"}"'
 
 
 def approach_of(diff: str) -> Approach:
