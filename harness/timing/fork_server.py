@@ -49,23 +49,25 @@ class ForkServer:
         role: whose arm it is; known on this side only.
         root: the arm's checkout.
         preload: modules the server imports.
-        home: the arm's private folder (see `arm_folder`). Its compile caches pass on to the arm's next server, so
-            that kernels are compiled once a measurement; the rest is made new.
+        folder: the arm's (see `arm_folder`). The processes may write below `own/` in it and nowhere else. Compile
+            caches there pass on to the arm's next server, so that kernels are compiled once a measurement; the rest
+            is made new.
         hash_seed: PYTHONHASHSEED, the same for both arms.
         sandbox: what confines it, a name from `worker_sandbox`.
     """
 
     def __init__(
-        self, role: Role, root: Path, preload: tuple[str, ...], home: Path, hash_seed: int, sandbox: str
+        self, role: Role, root: Path, preload: tuple[str, ...], folder: Path, hash_seed: int, sandbox: str
     ) -> None:
         self.role = role
-        self._home = home
+        self._home = folder / "own"
         for name in _FRESH:
             (self._home / name).mkdir(parents=True)
-        self.tree = self._home / "tree"
+        # Not among what the processes may write: a link in the log's place would have us write, and read out, whatever
+        # it leads to, outside of their sandbox.
+        self.tree, self.log = folder / "tree", folder / "stderr"
         self.tree.unlink(missing_ok=True)
         self.tree.symlink_to(root.resolve())
-        self.log = self._home / "stderr"
         wrap = worker_wrap(sandbox, root.resolve(), self._home)
         ours, theirs = socket.socketpair()
         with theirs, self.log.open("wb") as log:
@@ -168,10 +170,10 @@ def open_alone(role: Role, root: str, job: MeasureJob, bench: Bench, stack: Exit
     Raises:
         ArmFailed: the server or the session failed.
     """
-    home = arm_folder(Path(job.scratch))
+    folder = arm_folder(Path(job.scratch))
     hash_seed = derive_seed(job.seed, "hash", role)
     sandbox = worker_sandbox(job.sandbox, job.device)
-    server = ForkServer(role, Path(root), preload_for(job, bench), home, hash_seed, sandbox)
+    server = ForkServer(role, Path(root), preload_for(job, bench), folder, hash_seed, sandbox)
     stack.callback(server.close)
     server.wait_until_ready()
     session = server.fork()

@@ -55,9 +55,9 @@ class FreshInterpreter(ForkServer):
     """Opens each session as an interpreter of its own; the server it inherits stands idle."""
 
     def __init__(
-        self, role: Role, root: Path, preload: tuple[str, ...], home: Path, hash_seed: int, sandbox: str
+        self, role: Role, root: Path, preload: tuple[str, ...], folder: Path, hash_seed: int, sandbox: str
     ) -> None:
-        super().__init__(role, root, (), home, hash_seed, sandbox)
+        super().__init__(role, root, (), folder, hash_seed, sandbox)
         self._hash_seed = hash_seed
         self._started: dict[int, subprocess.Popen[bytes]] = {}
 

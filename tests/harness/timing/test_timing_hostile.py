@@ -266,6 +266,31 @@ def test_a_worker_reaches_nothing_outside(toy: Toy, attempt: str) -> None:
         assert check_outputs(toy.job(source + "\n" + HONEST, sandbox="none")) is None
 
 
+@pytest.mark.skipif(worker_sandbox("auto", "cpu") == "none", reason="this kernel has no Landlock")
+@pytest.mark.parametrize("up", ["..", "../.."], ids=["own", "arm"])
+def test_a_link_in_the_logs_place_leads_nowhere(toy: Toy, ignore: Ignore, up: str) -> None:
+    outside = toy.folder / "outside"
+    outside.write_text("nobody's business")
+    source = f"""
+import os, sys
+log = os.path.join(os.environ["HOME"], {up!r}, "stderr")
+try:
+    if os.path.lexists(log):
+        os.unlink(log)
+    os.symlink({str(outside)!r}, log)
+except OSError:
+    pass
+print("written by the candidate", file=sys.stderr, flush=True)
+"""
+    # What a crash's log holds is told; and the log is opened anew for each of a measurement's servers.
+    found = check_outputs(toy.job(source + "os._exit(3)\n"))
+    assert isinstance(found, Refusal)
+    assert "nobody" not in found.message
+    protocol = QUICK.model_copy(update={"looks": [2], "sessions_per_server": 1})
+    assert isinstance(measure(toy.job(source + HONEST, protocol=protocol), ignore), Measurement)
+    assert outside.read_text() == "nobody's business"
+
+
 def test_a_worker_is_told_nothing(toy: Toy, ignore: Ignore, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-secret")
     monkeypatch.setenv("HARNESS_RUN", "run-7")
@@ -289,7 +314,7 @@ with open({path!r}, "w") as file:
     assert "run-7" not in json.dumps(candidate)
     assert str(toy.bench) not in json.dumps(candidate)
     # All that differs is a random folder of the same length, and the number of a socket.
-    folders = [Path(each["env"]["HOME"]).parent for each in (base, candidate)]
+    folders = [Path(each["env"]["HOME"]).parents[1] for each in (base, candidate)]
     assert len(str(folders[0])) == len(str(folders[1]))
     same = [json.dumps(each).replace(folder.name, "X") for each, folder in zip((base, candidate), folders, strict=True)]
     numbers = [str(each["argv"][-1]) for each in (base, candidate)]
