@@ -65,8 +65,8 @@ def _key(trip: Trip) -> tuple[str, str]:
     return trip.rule.name, trip.what
 
 
-def _read(path: Path) -> str:
+def _read(path: Path) -> bytes:
     try:
-        return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+        return path.read_bytes() if path.is_file() else b""
     except OSError:
-        return ""
+        return b""

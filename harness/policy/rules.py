@@ -45,6 +45,9 @@ KNOWS_THE_JUDGE = Rule(
 KEEPS_STATE = Rule("keeps_state", "review", "`{what}` keeps something from one call to the next")
 SETS_ENVIRONMENT = Rule("sets_environment", "review", "`{what}` changes the environment or a setting of the process")
 DYNAMIC_ACCESS = Rule("dynamic_access", "review", "`{what}` names what it uses only when it runs")
+# Both show readers something else than what Python runs: a person as well as this reader.
+ENCODING = Rule("encoding", "reject", "its text is not what it reads as, in UTF-8: {what}")
+UNREADABLE = Rule("unreadable", "reject", "`{what}`: nested deeper than Python itself compiles with its usual limits")
 TENSOR_SUBCLASS = Rule(
     "tensor_subclass",
     "review",

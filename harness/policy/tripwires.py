@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from harness.policy import rules
 from harness.policy.names import Function, Scopes, text_of
+from harness.policy.parsing import TooDeep, other_encoding, with_parsed
 from harness.policy.rules import Rule
 
 _SHOWN_CHARACTERS = 80
@@ -29,17 +30,23 @@ class Trip:
     what: str
 
 
-def trips(source: str) -> list[Trip]:
-    """Everything in a module that trips a rule; nothing for source that does not parse (its tests will tell)."""
+def trips(source: bytes) -> list[Trip]:
+    """Everything in a module that trips a rule; nothing for source that does not parse (its tests will tell).
+
+    Args:
+        source: the file's bytes, for Python heeds a byte order mark and a line that declares another encoding.
+    """
+    encoding = other_encoding(source)
+    found = [] if encoding is None else [Trip(rules.ENCODING, 1, encoding)]
     try:
-        module = ast.parse(source)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return []
+        return found + with_parsed(source, _trips_of)
+    except TooDeep:
+        return [*found, Trip(rules.UNREADABLE, 1, "this file")]
+
+
+def _trips_of(module: ast.Module) -> list[Trip]:
     reader = _Reader(module)
-    try:
-        reader.visit(module)
-    except RecursionError:
-        reader.trip(rules.DYNAMIC_ACCESS, module, "code nested too deeply to read")
+    reader.visit(module)
     return reader.found
 
 

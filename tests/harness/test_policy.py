@@ -129,6 +129,32 @@ def test_ordinary_code_trips_nothing(tmp_path: Path, source: str) -> None:
     assert findings(tmp_path, source) == []
 
 
+HIDDEN = "import time\ntime.perf_counter = lambda: 0\n"
+
+
+@pytest.mark.parametrize(
+    ("source", "rule"),
+    [
+        (b"\xef\xbb\xbf" + HIDDEN.encode(), "patches_runtime"),
+        (b'# coding: utf-7\n"""+ACIAIgAi-\n' + HIDDEN.encode() + b'+ACIAIgAi-\n"""\n', "patches_runtime"),
+        (b'# coding: utf-7\n"""+ACIAIgAi-\nx = 1\n+ACIAIgAi-\n"""\n', "encoding"),
+        (b"# coding: not_known_yet\n" + HIDDEN.encode(), "encoding"),
+        ("a = 1\nif a: pass\n" + "elif a: pass\n" * 900 + HIDDEN, "patches_runtime"),
+        ("a = 1\nx = a" + " + a" * 2900 + "\n" + HIDDEN, "patches_runtime"),
+        ("a = 1\nx = a" + " + a" * 100_000 + "\n" + HIDDEN, "unreadable"),
+    ],
+    ids=["bom", "utf-7", "utf-7 alone", "unknown", "elif", "deep", "deeper"],
+)
+def test_nothing_hides_from_being_read(tmp_path: Path, source: bytes | str, rule: str) -> None:
+    for name in ("base", "candidate"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "candidate" / "core.py").write_bytes(source if isinstance(source, bytes) else source.encode())
+    found = added_findings(tmp_path / "base", tmp_path / "candidate", ["core.py"])
+    assert rule in [each.rule for each in found if each.severity == "reject"]
+    # Held against nobody whose base is like it.
+    assert added_findings(tmp_path / "candidate", tmp_path / "candidate", ["core.py"]) == []
+
+
 def test_only_what_is_added_counts(tmp_path: Path) -> None:
     before = "import time\n\ndef f():\n    return time.time()\n"
     assert (
