@@ -45,7 +45,7 @@ CAUSES = {
     "build_command_failed": "a build command fails",
     "outside_target_files": "it changes files that may not change",
     "api_broken": "it changes the public API",
-    "not_a_regular_file": "it makes a link of a file",
+    "not_a_regular_file": "it leaves something else in place of a regular file, or a repository of its own",
     "mode_change": "it changes a file's mode",
     "target_deleted": "it deletes a file",
     "binary": "it holds binary data",

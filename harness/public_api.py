@@ -59,7 +59,7 @@ def _load(api: str, root: Path) -> Object | Alias | None:
             resolve_external=False,
             store_source=False,
         )
-    except (GriffeError, ImportError, SyntaxError, ValueError, RecursionError, OSError):
+    except (GriffeError, ImportError, SyntaxError, ValueError, RecursionError, MemoryError, OSError):
         return None
 
 

@@ -85,6 +85,13 @@ def test_what_callers_do_not_write_may_change(tmp_path: Path, old: str, new: str
     hold(tmp_path, CORE.replace(old, new))
 
 
+@pytest.mark.parametrize(
+    "source", ["x = " + "-" * 90_000 + "1\n", "x = " + "lambda: " * 3000 + "1\n", "x = 1" + " + 1" * 90_000]
+)
+def test_source_that_is_too_much_for_a_parser_is_left_to_its_tests(tmp_path: Path, source: str) -> None:
+    hold(tmp_path, CORE + source)
+
+
 def test_without_all_every_public_name_is_held(tmp_path: Path) -> None:
     bare = '"""Pkg."""\n'
     with pytest.raises(Rejected, match="helper"):
