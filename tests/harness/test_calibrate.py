@@ -23,6 +23,7 @@ from harness.calibration.summary import percentile, rate, summarise
 from harness.calibration.trials import Condition, Schedule, Trial
 from harness.errors import UsageError
 from harness.events import Event, RunStarted
+from harness.intervals import wilson
 from harness.run import RunOptions, run_task
 from harness.timing.measurement import Protocol
 from harness.verdict import Interval, WorkloadResult
@@ -267,3 +268,23 @@ def test_ctrl_c_keeps_what_is_done(tmp_path: Path) -> None:
     assert document["planned"] == 100
     assert document["summary"]["rows"][0]["trials"] >= 1
     assert Path(document["file"]).is_relative_to(tmp_path / "state")
+
+
+def test_the_documented_coverage_of_known_changes_is_that_of_the_committed_trials() -> None:
+    """The unpleasant part of a calibration is easily left out, or out of date."""
+    docs = Path(__file__).parents[2] / "docs"
+    told = " ".join((docs / "measurement.md").read_text().split())
+    below = []
+    for machine, truths in (("2-core-vm", (1.02, 1.05)), ("h100", (1.02,))):
+        kept = Calibration.model_validate_json((docs / "calibration" / machine / "calibration.json").read_text())
+        for truth in truths:
+            trials = [trial for trial in kept.trials if abs(trial.truth - truth) < 0.005]
+            missed = [trial for trial in trials if not trial.speedup.low <= trial.truth <= trial.speedup.high]
+            below += [trial.truth / trial.speedup.high - 1 for trial in missed]
+            holds = wilson(len(trials) - len(missed), len(trials))
+            share = f"{holds.estimate:.0%} [{holds.low:.0%}, {holds.high:.0%}]".replace("%", " %")
+            change = round((truth - 1) * 100)
+            assert f"{len(trials) - len(missed)} of {len(trials)} ({share}) at {change} % faster" in told
+    assert f"All of these {len(below)} misses" in told
+    assert min(below) > 0
+    assert max(below) <= 0.0031
