@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shlex
-import shutil
 import sys
 from collections.abc import Iterator
 from concurrent.futures import Future
@@ -17,6 +16,7 @@ from threading import Condition
 from agent.messages import ToolSpec
 from agent.tools import tool_specs
 from harness.errors import UsageError
+from harness.folders import delete_quietly
 from harness.store import make_folder
 
 SERVED = ("measure", "run_tests", "profile", "submit")
@@ -120,7 +120,7 @@ def made_folder(folder: Path) -> Iterator[Path]:
     Raises:
         StorageError: it cannot be made.
     """
-    shutil.rmtree(folder, ignore_errors=True)
+    delete_quietly(folder)
     make_folder(folder / "bin")
     make_folder(folder / "pipes")
     try:
@@ -134,7 +134,7 @@ def made_folder(folder: Path) -> Iterator[Path]:
         (folder / "pipes" / "turn").touch()
         yield folder
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        delete_quietly(folder)
 
 
 def _write_command(folder: Path, name: str) -> None:
