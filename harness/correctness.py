@@ -10,17 +10,21 @@ import shlex
 import shutil
 import xml.etree.ElementTree as ET
 from dataclasses import dataclass, field
+from io import BytesIO
 from pathlib import Path
 
 from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import parse
 
 from harness.errors import Incorrect
+from harness.folders import delete
 from harness.sandbox import run_confined
 from harness.task import LoadedTask
+from harness.their_files import read_theirs
 
 TEST_SECONDS = 900.0
 OUTPUT_BYTES = 1_000_000
+_REPORT_BYTES = 64_000_000
 
 
 @dataclass(frozen=True)
@@ -62,18 +66,24 @@ def run_tests(
         stop_at_first: whether the first failure ends a command: enough to know that there is one.
     """
     commands = list(loaded.task.tests.public)
+    copy = scratch / "hidden_tests"
     if hidden and loaded.hidden_tests is not None:
-        # A copy, so that nothing a test leaves behind lands beside the trusted original.
-        copy = scratch / "hidden_tests"
-        shutil.copytree(loaded.hidden_tests, copy, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
         commands.append(f"python -m pytest -q --rootdir {shlex.quote(str(copy))} {shlex.quote(str(copy))}")
     passed: set[str] = set()
     failed: dict[str, str] = {}
     broken: dict[str, str] = {}
     suites = ET.Element("testsuites")
     for number, command in enumerate(commands):
-        xml = scratch / f"junit-{number}.xml"
-        xml.unlink(missing_ok=True)
+        # What an earlier command left in their places is theirs: a folder, or a link to somewhere else.
+        reports = scratch / "reports"
+        delete(reports)
+        reports.mkdir(parents=True)
+        xml = reports / f"junit-{number}.xml"
+        if loaded.hidden_tests is not None and number == len(loaded.task.tests.public):
+            # A copy, so that nothing a test leaves behind lands beside the trusted original; made now, so that no
+            # earlier command could read or write it.
+            delete(copy)
+            shutil.copytree(loaded.hidden_tests, copy, ignore=shutil.ignore_patterns("__pycache__"))
         # The rerun order is the file's order, and no cache is written into the checkout.
         options = f"--junitxml={shlex.quote(str(xml))} -o junit_family=xunit2 -p no:cacheprovider -p no:randomly"
         options += " --exitfirst" if stop_at_first else ""
@@ -103,7 +113,7 @@ def run_tests(
 def _read_junit(xml: Path, into: ET.Element) -> dict[str, str | None]:
     """Test id -> None where it passed, else its failure's first line; skipped tests are left out."""
     try:
-        root = parse(xml).getroot()
+        root = parse(BytesIO(read_theirs(xml, _REPORT_BYTES))).getroot()
     except (OSError, ET.ParseError, DefusedXmlException):
         root = None
     if root is None:

@@ -16,6 +16,7 @@ from typing import Any, Literal
 from harness.errors import UsageError
 from harness.sandbox import run_confined
 from harness.text import duration_text
+from harness.their_files import read_theirs
 
 Kind = Literal["none", "sampling", "counting", "recording"]
 
@@ -24,6 +25,7 @@ _OUTPUT_BYTES = 200_000
 _LAST_LINES = 12
 _MOST_DOCUMENTS = 2_000
 _MOST_BYTES = 256_000_000
+_CLOCK_BYTES = 100
 
 
 @dataclass(frozen=True)
@@ -111,7 +113,7 @@ def require_success(command: str, ended: Probed, repository: Path, seconds: floa
 
 def _between(clock: Path, fallback: float) -> float:
     try:
-        start, end = (float(word) for word in clock.read_text(encoding="ascii").split())
+        start, end = (float(word) for word in read_theirs(clock, _CLOCK_BYTES).split())
     except (OSError, ValueError):
         return fallback
     return max(end - start, 0.0)
@@ -122,11 +124,10 @@ def _documents(folder: Path) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     size = 0
     for path in sorted(folder.glob("*.json"))[:_MOST_DOCUMENTS]:
-        size += path.lstat().st_size
-        if size > _MOST_BYTES or path.is_symlink():
-            break
         try:
-            document = json.loads(path.read_text(encoding="utf-8"))
+            content = read_theirs(path, _MOST_BYTES - size)
+            size += len(content)
+            document = json.loads(content)
         except (OSError, ValueError, RecursionError):
             continue
         if isinstance(document, dict):

@@ -8,10 +8,12 @@ from typing import Any
 
 from agent.messages import ToolCall
 from harness.external.recorder import Recorder, call_of
+from harness.their_files import read_theirs
 
 Json = dict[str, Any]
 # Its system prompt, and the task in its own words: ours is recorded already.
 _OPENING = 2
+_MOST_BYTES = 512_000_000
 _SUBMITTED = "Submitted"
 
 
@@ -40,11 +42,11 @@ class MiniMessages:
     def look(self) -> None:
         """Take what is new. A file that is just being written is left for the next look."""
         try:
-            stat = self._file.stat()
+            stat = self._file.lstat()
             if (stat.st_mtime_ns, stat.st_size) == self._seen:
                 return
-            content = json.loads(self._file.read_bytes())
-        except (FileNotFoundError, ValueError):
+            content = json.loads(read_theirs(self._file, _MOST_BYTES))
+        except (OSError, ValueError, RecursionError):
             return
         self._seen = (stat.st_mtime_ns, stat.st_size)
         messages = content.get("messages") if isinstance(content, dict) else None

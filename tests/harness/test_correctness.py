@@ -68,6 +68,47 @@ def test_a_command_that_is_not_pytest_counts_by_its_exit_code(tiny: TinyTask, tm
     assert "AssertionError" in end.value.message
 
 
+LEAVES = {
+    "a pipe": "os.unlink(xml); os.mkfifo(xml)",
+    "a link": "os.unlink(xml); os.symlink('/dev/zero', xml)",
+    "a folder": "os.unlink(xml); os.mkdir(xml)",
+    "a folder for the next": "os.mkdir(xml.replace('junit-0', 'junit-1'))",
+    "no folder": "os.unlink(xml); os.rmdir(os.path.dirname(xml)); os.symlink('/', os.path.dirname(xml))",
+}
+
+
+@pytest.mark.parametrize("leave", LEAVES.values(), ids=LEAVES.keys())
+def test_what_is_left_in_a_reports_place_is_not_followed(tiny: TinyTask, tmp_path: Path, leave: str) -> None:
+    core = tiny.folder / "target" / "tiny" / "core.py"
+    source = f"""
+import atexit, os, shlex
+
+def leave():
+    words = shlex.split(os.environ["PYTEST_ADDOPTS"])
+    xml = next(word for word in words if word.startswith("--junitxml=")).partition("=")[2]
+    if "junit-0" in xml:
+        {leave}
+
+atexit.register(leave)
+"""
+    core.write_text(core.read_text() + source)
+    report = report_of(tiny, tmp_path)
+    assert "test_hidden::test_negative" in report.passed
+    assert (PASSING in report.passed) == (leave == LEAVES["a folder for the next"])
+
+
+def test_hidden_tests_are_not_there_for_the_public_ones(tiny: TinyTask, tmp_path: Path) -> None:
+    core = tiny.folder / "target" / "tiny" / "core.py"
+    source = """
+import os, pathlib
+for each in pathlib.Path(os.environ["TMPDIR"]).glob("hidden_tests/*.py"):
+    if "junit-0" in os.environ["PYTEST_ADDOPTS"]:
+        each.write_text("def test_negative(): pass")
+"""
+    core.write_text(core.read_text().replace("result += square", "result += square if value > 0 else 0") + source)
+    assert "test_hidden::test_negative" in report_of(tiny, tmp_path).failed
+
+
 def test_a_hostile_report_is_no_report(tiny: TinyTask, tmp_path: Path) -> None:
     bomb = (
         "import pathlib\npathlib.Path(__import__('os').environ['PYTEST_ADDOPTS'].split('=')[1].split()[0])"
