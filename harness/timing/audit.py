@@ -4,8 +4,8 @@ Three accounts of the same time must agree: the referee's clock around a sample 
 between samples of 2K and K calls, and what the worker says. A reply forged before the work is done makes the
 difference vanish; a worker whose clock was tampered with disagrees with the referee's. And a process that has
 answered must be idle: the referee reads its CPU clock, from outside, before and after every sample, and what it
-uses between samples beyond what the base's process does is work put off to a thread. (Only what the process itself
-uses: work put off to a process it started is not seen.)
+uses between samples beyond what the base's process does is work put off to a thread. Processes that it started count
+with it, also where they have cut themselves loose (`ForkServer.cpu_ns`).
 
 The tolerances are wide on purpose. They are there for lies of a factor, not for noise: what a lie of a few
 percent would gain lies within them.

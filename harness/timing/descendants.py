@@ -53,8 +53,8 @@ def strays(kept: set[int], adopters: set[int]) -> list[str]:
     """Processes that came to us because those who started them have ended: they have cut themselves loose.
 
     Args:
-        kept: fork servers and the sandboxes above them.
-        adopters: those sandboxes: what comes loose below one comes to it, not to us.
+        kept: fork servers, the sandboxes above them and the sessions below.
+        adopters: those servers and sandboxes: what comes loose may come to one of them, not to us.
     """
     found = []
     for process in psutil.Process().children(recursive=True):

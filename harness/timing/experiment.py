@@ -40,6 +40,7 @@ class Servers:
         self._bench = bench
         self._pair: list[ForkServer] = []
         self._folders = [arm_folder(Path(job.scratch)) for _ in range(2)]
+        self._opened: list[Session] = []
         self._sessions = 0
         self._renewals = 0
         self._random = random.Random(derive_seed(job.seed, "servers"))
@@ -54,7 +55,7 @@ class Servers:
         if not self._pair or self._sessions >= self._job.protocol.sessions_per_server:
             self._renew()
         self._sessions += 1
-        opened: list[Session] = []
+        opened = self._opened = []
         try:
             # In random order: the first process of two gets other cores and other memory than the second.
             for server in self._random.sample(self._pair, 2):
@@ -79,8 +80,9 @@ class Servers:
         Raises:
             ArmFailed: `background_work`; what belongs to no session could do work that nobody clocks.
         """
-        adopters = {server.adopter for server in self._pair if server.adopter is not None}
-        loose = strays(self._server_pids, adopters)
+        # A server's children are sessions; whatever else it has was cloned as its parent's child, by a session.
+        kept = self._server_pids | {session.pid for session in self._opened}
+        loose = strays(kept, self._server_pids)
         if loose:
             raise ArmFailed("candidate", "background_work", f"it left a process running on its own: {loose[0]}")
 

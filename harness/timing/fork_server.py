@@ -24,6 +24,7 @@ from harness.errors import InfrastructureError
 from harness.folders import delete_quietly
 from harness.sandbox.workers import worker_sandbox, worker_wrap
 from harness.timing.bench import Bench
+from harness.timing.descendants import cpu_ns_of_tree
 from harness.timing.inputs import derive_seed
 from harness.timing.measurement import MeasureJob
 from harness.timing.session import ArmFailed, Role, Session
@@ -83,16 +84,21 @@ class ForkServer:
             )
         self._control = ours
         self._pid = self._process.pid
+        self._helpers: list[int] = []
 
     @property
     def pids(self) -> set[int]:
-        """The server's process and the sandbox's above it, which may be one and the same."""
-        return {self._process.pid, self._pid}
+        """The server's process, the sandbox's above it, which may be the same, and what its libraries have started."""
+        return {self._process.pid, self._pid, *self._helpers}
 
-    @property
-    def adopter(self) -> int | None:
-        """The sandbox's process, which adopts what cuts itself loose below it; None where there is none."""
-        return None if self._process.pid == self._pid else self._process.pid
+    def cpu_ns(self, pid: int) -> int:
+        """CPU time of the server, of the sandbox above it and of all below, so far; a session's number is `pid`.
+
+        What cuts itself loose comes to the sandbox's process, and what is cloned as its parent's child is the
+        server's: no process of a session's can leave this account.
+        """
+        del pid  # all sessions are below
+        return cpu_ns_of_tree(self._process.pid)
 
     def wait_until_ready(self) -> None:
         """Wait for the imports to end.
@@ -104,6 +110,8 @@ class ForkServer:
             self._pid = self._read_reply(_START_SECONDS)
         except ArmFailed as error:
             raise InfrastructureError(f"A timing worker did not start: {error.message}") from error
+        with contextlib.suppress(psutil.NoSuchProcess):
+            self._helpers = [each.pid for each in psutil.Process(self._pid).children(recursive=True)]
 
     def fork(self) -> Session:
         """Fork a session.

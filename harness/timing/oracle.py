@@ -6,6 +6,8 @@ from harness.timing.bench import Bench, Workload, last_line
 from harness.timing.inputs import Given
 from harness.timing.session import Fetched
 
+# An oracle that quotes the output may quote megabytes.
+_DETAIL_CHARACTERS = 2000
 INPUTS_CHANGED = "the call changed its inputs, which the base leaves as they are"
 
 
@@ -30,7 +32,7 @@ def check_output(bench: Bench, workload: Workload, given: Given, fetched: Fetche
     except Exception as error:
         raise OutputWrong(workload, f"the oracle cannot read the output: {last_line(error)}") from error
     if detail is not None:
-        raise OutputWrong(workload, str(detail))
+        raise OutputWrong(workload, str(detail)[:_DETAIL_CHARACTERS])
 
 
 def inputs_changed(given: Given, fetched: Fetched) -> bool:

@@ -247,10 +247,10 @@ class PairedSession:
             self._check(workload, arm, given, index, seconds, digests[arm.role][index])
 
     def _commit(self, workload: Workload, arm: Session, calls: int, seconds: float) -> list[bytes]:
-        cpu, wall = arm.cpu_ns(), time.perf_counter_ns()
+        cpu, wall = arm.arm_cpu_ns(), time.perf_counter_ns()
         digests = arm.commit(calls, seconds)
         wall = time.perf_counter_ns() - wall
-        spent = wall if self._job.device == "cuda" else arm.cpu_ns() - cpu
+        spent = wall if self._job.device == "cuda" else arm.arm_cpu_ns() - cpu
         kept = self.record.base_commit_us if arm is self._base else self.record.candidate_commit_us
         kept.setdefault(workload.name, []).append(spent / calls / 1e3)
         return digests

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from harness.timing.bench import Bench
 from harness.timing.descendants import cpu_ns_of_tree
 from harness.timing.measurement import MeasureJob, RefusalCause
-from harness.timing.wire import Channel, WorkerProtocolError, decode, encode
+from harness.timing.memory_limit import decode_bounded
+from harness.timing.wire import Channel, WorkerProtocolError, encode
 
 if TYPE_CHECKING:
     from harness.timing.fork_server import ForkServer
@@ -72,7 +73,11 @@ class Session:
         self.finish_set_up(bench, job)
 
     def begin_set_up(self, bench: Bench, job: MeasureJob) -> None:
-        """Ask for the import; `finish_set_up` waits for it, so that two arms can import side by side."""
+        """Ask for the import; `finish_set_up` waits for it, so that two arms can import side by side.
+
+        Raises:
+            ArmFailed: `patch_not_in_effect`: the tree is not what would be imported.
+        """
         setup: dict[str, Any] = {"root": str(self._server.tree), "api": job.api, "device": job.device, "mode": job.mode}
         repeats = job.candidate_repeats if self.role == "candidate" else 1
         call = bench.repeated_call_source(repeats)
@@ -80,15 +85,19 @@ class Session:
             slowdown = job.candidate_slowdown if self.role == "candidate" else job.base_slowdown
             call = bench.slowed_call_source(slowdown, job.device, job.mode)
         setup |= {"call": call, "load": bench.load_source}
-        self._begin(encode(setup), job.protocol.patience_seconds)
+        seconds = job.protocol.patience_seconds
+        # Before it runs a line of the target's: what the target says later of where it is from is its own word, and
+        # this end, which is nobody's fault and counts in no mean, is not for it to choose.
+        origin = self._request(setup, seconds).get("origin")
+        if origin is not None and not Path(str(origin)).is_relative_to(self._server.tree):
+            raise ArmFailed(
+                self.role, "patch_not_in_effect", f"{job.api} would be imported from {origin}, not from the tree"
+            )
+        self._begin(encode({"op": "import"}), seconds)
 
     def finish_set_up(self, bench: Bench, job: MeasureJob) -> None:
         """Wait until the target is imported; raises as `set_up` does."""
-        reply = self._finish(self._payload(job.protocol.patience_seconds), "import_failed")
-        file = reply.get("file")
-        # A worker can say what it likes here; this finds an installed package that hides the tree, not a cheat.
-        if bench.load_source is None and file != "None" and not Path(str(file)).is_relative_to(self._server.tree):
-            raise ArmFailed(self.role, "patch_not_in_effect", f"{job.api} was imported from {file}, not from the tree")
+        self._finish(self._payload(job.protocol.patience_seconds), "import_failed")
 
     def give(self, packed: list[bytes], seconds: float) -> None:
         """Send a sample's inputs, one for each call; `confirm_given` reads the answer."""
@@ -156,7 +165,7 @@ class Session:
         if digest is not None and blake2b(output, digest_size=16).digest() != digest:
             raise ArmFailed(self.role, "protocol_violation", "an output that changed after it had been handed over")
         try:
-            return Fetched(decode(output), given)
+            return Fetched(decode_bounded(output), given)
         except WorkerProtocolError as error:
             raise ArmFailed(self.role, "protocol_violation", str(error)) from error
 
@@ -178,6 +187,10 @@ class Session:
     def cpu_ns(self) -> int:
         """CPU time of the process and of those it has started, so far, read from outside; 0 once it is gone."""
         return cpu_ns_of_tree(self._pid)
+
+    def arm_cpu_ns(self) -> int:
+        """CPU time of all that runs for this arm, so far: also of what is no child of this process, or no longer."""
+        return self._server.cpu_ns(self._pid)
 
     def close(self) -> None:
         """End the process. Does nothing the second time."""
@@ -211,7 +224,7 @@ class Session:
 
     def _finish(self, answer: bytearray, raised: RefusalCause) -> dict[str, Any]:
         try:
-            reply = decode(answer)
+            reply = decode_bounded(answer)
         except WorkerProtocolError as error:
             raise ArmFailed(self.role, "protocol_violation", str(error)) from error
         if not isinstance(reply, dict):

@@ -34,6 +34,8 @@ _CHUNK = 1 << 20
 
 _TENSOR, _ARRAY, _SCALAR, _TUPLE, _BIG_INT = 1, 2, 3, 4, 5
 _MAX_DIMENSIONS = 32
+# On others, such as torch's "lazy", a tensor is computed once it is brought here.
+_DEVICES = ("cpu", "cuda")
 _INTEGERS = ("bool", "uint8", "int8", "int16", "int32", "int64")
 _FLOATS = ("float16", "bfloat16", "float32", "float64", "complex64", "complex128")
 _TORCH_DTYPES = frozenset(_INTEGERS + _FLOATS)
@@ -83,7 +85,8 @@ def decode(payload: bytes | bytearray | memoryview) -> Tree:
 def _pack_extension(value: Tree) -> Tree:
     kind = type(value)
     if isinstance(value, tuple):
-        return msgpack.ExtType(_TUPLE, encode(list(value)))
+        # What it holds, whatever iterating over a subclass would say.
+        return msgpack.ExtType(_TUPLE, encode([*tuple.__iter__(value)]))
     if kind is int:
         return msgpack.ExtType(_BIG_INT, value.to_bytes(value.bit_length() // 8 + 1, "little", signed=True))
     torch = sys.modules.get("torch")
@@ -101,9 +104,10 @@ def _tensor_bytes(tensor: torch.Tensor) -> bytes:
     import torch  # noqa: PLC0415 - only where a tensor passes through
 
     name = str(tensor.dtype).removeprefix("torch.")
-    if name not in _TORCH_DTYPES or tensor.layout is not torch.strided:
-        raise UnsendableError(f"cannot send a {tensor.layout} tensor of {tensor.dtype}")
-    flat = tensor.detach().to("cpu").resolve_conj().resolve_neg().contiguous().reshape(-1)
+    if name not in _TORCH_DTYPES or tensor.layout is not torch.strided or tensor.device.type not in _DEVICES:
+        raise UnsendableError(f"cannot send a {tensor.layout} tensor of {tensor.dtype} on {tensor.device}")
+    # Torch's own method: an attribute of that name on this one tensor would be called in its place.
+    flat = torch.Tensor.detach(tensor).to("cpu").resolve_conj().resolve_neg().contiguous().reshape(-1)
     raw = flat.view(torch.uint8).numpy().tobytes() if flat.numel() else b""
     return bytes(msgpack.packb([name, list(tensor.shape), raw]))
 

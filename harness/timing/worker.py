@@ -125,12 +125,14 @@ class Session:
     def run(self) -> None:
         """Serve requests until the other end closes. What the target raises is reported, not raised."""
         setup = self.channel.receive()
+        self.channel.send({"origin": self._find(setup)})
+        self.channel.receive()  # "import"; until now not a line of the target's has run
         try:
             target, call = self._set_up(setup)
         except BaseException as error:  # SystemExit in the target's import too
             self.channel.send({"raised": _explain(error)})
             return
-        self.channel.send({"file": str(getattr(target, "__file__", None))})
+        self.channel.send({})
         while True:
             request = self.channel.receive()
             try:
@@ -139,15 +141,25 @@ class Session:
                 reply = {"raised": _explain(error)}
             self.channel.send(reply)
 
+    def _find(self, setup: dict[str, Any]) -> str | None:
+        """The file that importing the target is going to run, as far as there is one and Python knows."""
+        sys.path_hooks.insert(0, _uncached_below(setup["root"]))
+        if setup["load"] is not None:
+            return None
+        sys.path.insert(0, setup["root"])
+        # Of what lies in a package, the package: to look further is to run it.
+        spec = importlib.util.find_spec(setup["api"].partition(".")[0])
+        return None if spec is None else spec.origin
+
     def _set_up(self, setup: dict[str, Any]) -> tuple[Target, Callable[..., Any]]:
         self.device = setup["device"]
         if self.device == "cuda":
             self.gpu = _load_beside("gpu_worker").Gpu()
             self.synchronise = self.gpu.synchronise
         self.runner = RUNNERS[setup["mode"]]
-        sys.path_hooks.insert(0, _uncached_below(setup["root"]))
         if setup["load"] is None:
-            target = _load(setup["root"], setup["api"])
+            # The default: the tree comes first on the path, and its package is the target.
+            target = importlib.import_module(setup["api"])
         else:
             target = _function(setup["load"], "load")(setup["root"])
         return target, _function(setup["call"], "call")
@@ -295,12 +307,6 @@ def _uncached_below(root: str) -> Callable[[str], FileFinder]:
         return FileFinder(path, (ExtensionFileLoader, EXTENSION_SUFFIXES), (_UncachedLoader, SOURCE_SUFFIXES))
 
     return hook
-
-
-def _load(root: str, api: str) -> Target:
-    """The default `load`: the tree comes first on the path, and its package is the target."""
-    sys.path.insert(0, root)
-    return importlib.import_module(api)
 
 
 def _function(source: str, name: str) -> Callable[..., Any]:

@@ -42,7 +42,11 @@ def test_a_process_answers_for_its_children() -> None:
 
 
 def test_a_target_from_elsewhere_is_nobodys_cheat(toy: Toy) -> None:
-    found = check_outputs(toy.job("__file__ = '/usr/lib/python3/toy.py'\n" + HONEST))
+    found = check_outputs(toy.job(HONEST).model_copy(update={"api": "json.decoder"}))
     assert isinstance(found, Refusal)
     assert (found.cause, found.status) == ("patch_not_in_effect", "infra_failed")
-    assert "/usr/lib/python3/toy.py" in found.message
+    assert "json/__init__.py" in found.message
+
+
+def test_a_target_cannot_say_that_it_is_from_elsewhere(toy: Toy) -> None:
+    assert check_outputs(toy.job("__file__ = '/usr/lib/python3/toy.py'\n" + HONEST)) is None

@@ -6,6 +6,7 @@ import py_compile
 import socket
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 import psutil
@@ -13,7 +14,9 @@ import pytest
 from toy_task import HONEST, QUICK, Toy
 
 from harness.sandbox.workers import worker_sandbox
+from harness.timing.bench import load_bench
 from harness.timing.client import check_outputs, measure
+from harness.timing.fork_server import open_alone
 from harness.timing.measurement import MeasureJob, Measurement, Progress, Refusal, WrongOutput
 
 Ignore = Callable[[Progress], None]
@@ -241,6 +244,51 @@ while not os.path.exists({str(pids)!r}):
     for pid in map(int, pids.read_text().split()):
         with pytest.raises(ProcessLookupError):
             os.kill(pid, 0)
+
+
+def test_an_oracle_that_quotes_megabytes_is_cut_short(toy: Toy) -> None:
+    found = check_outputs(toy.job("def squares(values): return 'long' * 1_000_000\n"))
+    assert isinstance(found, WrongOutput)
+    assert "longlong" in found.detail
+    assert len(found.detail) <= 2000
+
+
+# What `os.fork` would be with CLONE_PARENT: a child of our parent's, the fork server.
+SIBLING = """
+import ctypes, os, platform, time
+def sibling():
+    number = {"x86_64": 56, "aarch64": 220}[platform.machine()]
+    return ctypes.CDLL(None).syscall(number, 0x8000 | 17, 0, 0, 0, 0)
+"""
+
+
+def test_a_child_of_the_fork_servers_is_a_stray(toy: Toy, ignore: Ignore) -> None:
+    found = measure(toy.job(f"{SIBLING}\nif sibling() == 0:\n    time.sleep(1000)\n{HONEST}"), ignore)
+    assert isinstance(found, Refusal)
+    assert found.cause == "background_work"
+
+
+LOOSE = """
+read, write = os.pipe()
+if START() == 0:
+    if os.fork() == 0:
+        end = time.process_time() + 0.3
+        while time.process_time() < end:
+            pass
+        os._exit(0)
+    os._exit(0)
+os.close(write)
+os.read(read, 1)
+"""
+
+
+@pytest.mark.skipif(worker_sandbox("auto", "cpu") == "none", reason="this kernel has no Landlock")
+@pytest.mark.parametrize("start", ["os.fork", "sibling"])
+def test_work_of_a_process_that_is_gone_again_is_in_the_arms_account(toy: Toy, start: str) -> None:
+    job = toy.job(SIBLING + LOOSE.replace("START", start) + HONEST)
+    with ExitStack() as stack:
+        session = open_alone("candidate", job.candidate_root, job, load_bench(toy.bench), stack)
+        assert session.arm_cpu_ns() - session.cpu_ns() > 0.25e9
 
 
 @pytest.mark.skipif(worker_sandbox("auto", "cpu") == "none", reason="this kernel has no Landlock")

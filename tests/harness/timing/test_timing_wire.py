@@ -2,14 +2,17 @@
 
 import contextlib
 import random
+import resource
 import socket
 import struct
+from collections.abc import Iterator
 
 import msgpack
 import numpy as np
 import pytest
 import torch
 
+from harness.timing.memory_limit import decoding_bytes, within_memory
 from harness.timing.wire import Channel, UnsendableError, WorkerProtocolError, decode, encode
 
 TORCH_DTYPES = ["bool", "uint8", "int8", "int16", "int32", "int64", "float16", "bfloat16", "float32", "float64"]
@@ -49,6 +52,30 @@ def test_arrays_and_numpy_scalars_come_back(dtype: str) -> None:
     assert np.array_equal(back, array)
     assert type(scalar) is type(array[1, 2])
     assert scalar == array[1, 2]
+
+
+class LazyTuple(tuple[int, ...]):
+    """Would do its work only when somebody looks."""
+
+    __slots__ = ()
+
+    def __iter__(self) -> Iterator[int]:
+        return iter([1, 2])
+
+
+def test_what_is_sent_is_what_a_value_holds_and_not_what_it_says() -> None:
+    assert decode(encode(LazyTuple([0]))) == (0,)
+    tensor = torch.zeros(2)
+    tensor.detach = lambda: torch.ones(2)  # type: ignore[method-assign]
+    assert torch.equal(decode(encode(tensor)), torch.zeros(2))
+
+
+def test_a_tensor_that_is_still_to_be_computed_is_refused() -> None:
+    from torch._lazy import ts_backend
+
+    ts_backend.init()
+    with pytest.raises(UnsendableError, match="on lazy"):
+        encode(torch.zeros(2).to("lazy") + 1)
 
 
 class LazyTensor(torch.Tensor):
@@ -111,6 +138,18 @@ def test_random_and_damaged_bytes_never_do_anything_but_decode_or_be_refused() -
             payload = bytes(damaged)
         with contextlib.suppress(WorkerProtocolError):
             decode(payload)
+
+
+def test_a_small_frame_of_a_great_many_values_is_refused() -> None:
+    count = 3_000_000
+    bomb = b"\xdd" + struct.pack(">I", count) + b"\x90" * count
+    before = resource.getrlimit(resource.RLIMIT_DATA)
+    with pytest.raises(WorkerProtocolError, match="MemoryError"), within_memory(16 * count):
+        decode(bomb)
+    assert resource.getrlimit(resource.RLIMIT_DATA) == before
+    honest = {"rows": [[1.5, 300, True]] * 100_000, "x": torch.zeros(1 << 20)}
+    with within_memory(decoding_bytes(len(encode(honest))) - (1 << 30)):
+        assert len(decode(encode(honest))["rows"]) == 100_000
 
 
 @pytest.fixture
