@@ -56,6 +56,7 @@ class Confinement:
             hidden: what is not named is not there.
         network: whether it may reach the network. Without, it has at most a loopback of its own.
         gpu: whether the GPUs' devices are there.
+        modes: whether it may change files' modes. Without namespaces it could change those of all of the user's files.
         limits: what it may use up.
     """
 
@@ -64,6 +65,7 @@ class Confinement:
     hidden: tuple[Path, ...] = ()
     network: bool = False
     gpu: bool = False
+    modes: bool = True
     limits: ResourceLimits = field(default_factory=ResourceLimits)
 
 

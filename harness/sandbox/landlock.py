@@ -36,7 +36,8 @@ def to_limits(limits: ResourceLimits) -> Limits:
 
 def shared_walls(confinement: Confinement) -> list[str]:
     """The walls, or openings, that every kind of sandbox has the launcher make."""
-    return [*(["network"] if confinement.network else []), *(["threads"] if confinement.gpu else [])]
+    openings = {"network": confinement.network, "threads": confinement.gpu, "kept modes": not confinement.modes}
+    return [name for name, wanted in openings.items() if wanted]
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,9 @@ def worker_sandbox(wanted: str, device: str) -> str:
     return "landlock-only"
 
 
-def worker_wrap(name: str, root: Path, home: Path, *, readable: tuple[Path, ...] = ()) -> list[str]:
+def worker_wrap(
+    name: str, root: Path, home: Path, *, readable: tuple[Path, ...] = (), modes: bool = False
+) -> list[str]:
     """What goes before a worker's command line.
 
     Args:
@@ -44,8 +46,9 @@ def worker_wrap(name: str, root: Path, home: Path, *, readable: tuple[Path, ...]
         root: the arm's checkout, to be read.
         home: the arm's private folder, to be written.
         readable: what may be read besides.
+        modes: whether it may change files' modes, of whatever belongs to the user: the base's checkout, too.
     """
     sandbox = _sandbox()
     if name == UNCONFINED or sandbox is None:
         return []
-    return sandbox.wrap(Confinement(writable=(home,), readable=(root, *readable)))
+    return sandbox.wrap(Confinement(writable=(home,), readable=(root, *readable), modes=modes))

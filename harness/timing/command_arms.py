@@ -135,7 +135,8 @@ class Arm:
     ) -> Ran:
         readable = tuple(Path(each) for each in self._spec.readable)
         # Tree and home are this run's own, and gone after it; of all else there is only the system, to be read.
-        wrap = worker_wrap(self._sandbox, tree, home.parent, readable=readable)
+        # Programs copy files with their modes; where the other arm's lie, a drawn name keeps to itself.
+        wrap = worker_wrap(self._sandbox, tree, home.parent, readable=readable, modes=True)
         return run_program(
             [*wrap, *arguments],
             cwd=tree,

@@ -153,6 +153,25 @@ def test_the_filter_is_a_program_the_kernel_can_take(machine: str, isolated: boo
     assert code[-1][0] == 0x06
 
 
+STAYS = """
+import ctypes, errno, os
+libc = ctypes.CDLL(None, use_errno=True)
+made = [libc.shmget(0, 4096, 0o1600), libc.semget(0, 1, 0o1600), libc.msgget(0, 0o1600)]
+made.append(libc.mq_open(b"/harness-test", 0o102, 0o600, None))
+assert made == [-1] * 4 and ctypes.get_errno() == errno.ENOSYS, (made, ctypes.get_errno())
+import multiprocessing
+multiprocessing.Semaphore()
+"""
+
+
+def test_nothing_is_made_that_the_machine_would_keep() -> None:
+    sandbox = KernelSandbox(namespaces=False, landlock=True)
+    if choose.problem(sandbox) is not None:
+        pytest.skip("this kernel has no Landlock")
+    done = subprocess.run([*sandbox.wrap(Confinement()), sys.executable, "-c", STAYS], capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr.decode()
+
+
 def test_a_process_is_found_by_its_number_inside() -> None:
     with subprocess.Popen(["sh", "-c", "sleep 30 & echo $!; wait"], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None

@@ -13,10 +13,12 @@ import sys
 from .kernel import syscall
 from .syscalls import (
     ABSENT,
+    ABSENT_WITHOUT_NAMESPACES,
     CLONE,
     FORBIDDEN,
     FORBIDDEN_WITHOUT_NAMESPACES,
     IOCTL,
+    MODES,
     OWN_PROCESS_ONLY,
     PERSONALITY,
     SOCKET,
@@ -110,26 +112,28 @@ def _sockets(*, isolated: bool, network: bool) -> Block:
     return [_argument(0), *(netlink if inet else []), *rest]
 
 
-def program(machine: str, *, isolated: bool, network: bool) -> Block:
+def program(machine: str, *, isolated: bool, network: bool, modes: bool = True) -> Block:
     """The filter.
 
     Args:
         machine: `x86_64` or `aarch64`.
         isolated: whether mounts, process numbers and network are in namespaces of the command's own.
         network: whether it may reach the network.
+        modes: whether it may change files' modes.
     """
     column, architecture, _ = _MACHINES[machine]
 
     def of(numbers: Numbers) -> int | None:
         return numbers[column]
 
-    forbidden = FORBIDDEN | ({} if isolated else FORBIDDEN_WITHOUT_NAMESPACES)
+    forbidden = FORBIDDEN | ({} if isolated else FORBIDDEN_WITHOUT_NAMESPACES) | ({} if modes else MODES)
+    absent = ABSENT | ({} if isolated else ABSENT_WITHOUT_NAMESPACES)
     code: Block = [(_LOAD, 0, 0, 4), (_JUMP_EQUAL, 1, 0, architecture), _fail(errno.ENOSYS), (_LOAD, 0, 0, 0)]
     if machine == "x86_64":
         code += [(_JUMP_GREATER_EQUAL, 0, 1, _X32), _fail(errno.ENOSYS)]
     for numbers in forbidden.values():
         code += _when(of(numbers), [_fail(errno.EPERM)])
-    for numbers in ABSENT.values():
+    for numbers in absent.values():
         code += _when(of(numbers), [_fail(errno.ENOSYS)])
     code += _when(of(CLONE), _without_bits(_NEW_NAMESPACES, 0))
     code += _when(of(UNSHARE), _without_bits(_NEW_NAMESPACES | _NEW_TIME, 0))
@@ -142,7 +146,7 @@ def program(machine: str, *, isolated: bool, network: bool) -> Block:
     return [*code, _return(_ALLOW)]
 
 
-def restrict(*, isolated: bool, network: bool) -> None:
+def restrict(*, isolated: bool, network: bool, modes: bool = True) -> None:
     """Put the filter on this process for good. Needs `no_new_privileges` first.
 
     Raises:
@@ -152,7 +156,7 @@ def restrict(*, isolated: bool, network: bool) -> None:
     if sys.byteorder != "little":
         raise OSError(errno.ENOSYS, "the filter is written for little-endian machines")
     machine = os.uname().machine
-    code = program(machine, isolated=isolated, network=network)
+    code = program(machine, isolated=isolated, network=network, modes=modes)
     filters = ctypes.create_string_buffer(
         b"".join(
             op.to_bytes(2, "little") + bytes((yes, no)) + value.to_bytes(4, "little") for op, yes, no, value in code

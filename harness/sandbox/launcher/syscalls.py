@@ -95,6 +95,24 @@ FORBIDDEN_WITHOUT_NAMESPACES: dict[str, Numbers] = {
     "move_pages": (279, 239),
 }
 
+# There answered with ENOSYS, as by a kernel without them: what they make is the whole machine's, and stays when the
+# command and all it started have ended.
+ABSENT_WITHOUT_NAMESPACES: dict[str, Numbers] = {
+    "shmget": (29, 194),
+    "semget": (64, 190),
+    "msgget": (68, 186),
+    "mq_open": (240, 180),
+}
+
+# Refused to timed code that shares the machine's mounts: it could take the base's files, or anything of the user's,
+# out of use. Not to builds and tests, which copy files with their modes.
+MODES: dict[str, Numbers] = {
+    "chmod": (90, None),
+    "fchmod": (91, 52),
+    "fchmodat": (268, 53),
+    "fchmodat2": (452, 452),
+}
+
 # There, these may be used on the caller alone: arguments (by index) that must have these values. Zero is the
 # caller; priorities are set for one process (0, and 1 for ioprio), not for all of a user's.
 OWN_PROCESS_ONLY: dict[str, tuple[Numbers, tuple[tuple[int, int], ...]]] = {

@@ -297,6 +297,7 @@ def test_work_of_a_process_that_is_gone_again_is_in_the_arms_account(toy: Toy, s
     [
         "open({outside!r} + '/written', 'w')",
         "open({outside!r} + '/bench.py').read()",
+        "__import__('os').chmod({outside!r} + '/base', 0o700)",
         "__import__('os').kill({pid}, 0)",
         "__import__('socket').create_connection(('127.0.0.1', {port}), 1)",
     ],
