@@ -60,14 +60,15 @@ def require_in_effect(
         commands: the task's build commands; without any there is nothing to prove.
         base: the base's checkout, built.
         checkout: the patched checkout, built.
-        patch: what was changed; a patch that touches no compiled source passes.
+        patch: what was changed; a patch that touches no compiled source of the base's passes. One that only adds
+            sources which nothing builds is timed as what it is: no change, and no fault of the build's.
         scratch: a private folder; the marked sources are built in it where that is needed.
 
     Raises:
         InfraFailed: `patch_not_in_effect`: the build leaves no artefact, or the one it leaves is the base's
             whatever the sources hold.
     """
-    sources = [name for name in patch.files if name.endswith(_COMPILED)]
+    sources = [name for name in patch.files if name.endswith(_COMPILED) and (base / name).is_file()]
     if not commands or not sources:
         return
     ours = linked_artefacts(checkout)

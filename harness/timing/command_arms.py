@@ -15,13 +15,13 @@ from harness.errors import TaskError
 from harness.folders import delete_quietly
 from harness.sandbox.environment import scrubbed_environment
 from harness.sandbox.workers import worker_sandbox, worker_wrap
-from harness.text import counted
+from harness.text import bytes_text, counted
 from harness.timing.bench import Workload
 from harness.timing.inputs import derive_seed
 from harness.timing.measurement import Command, CommandSpec, MeasureJob
 from harness.timing.oracle import OutputWrong
 from harness.timing.printed import NotANumber, cost_us, impossible, masked, read_number
-from harness.timing.program import Ran, run_program
+from harness.timing.program import MOST_OUTPUT_BYTES, Ran, run_program
 from harness.timing.session import ArmFailed, Role
 from harness.timing.session_record import BaseFailed
 
@@ -190,6 +190,12 @@ class Arms:
         seconds = self._job.protocol.patience_seconds
         first = self.base.run(command, seed, seconds)
         again = self.base.run(command, seed, seconds)
+        if self._spec.compare != "none" and first.ran.stdout.stat().st_size > MOST_OUTPUT_BYTES:
+            # Of what lies beyond, a patch could print what it likes, or nothing.
+            raise TaskError(
+                f"{workload.name}: the base prints more than {bytes_text(MOST_OUTPUT_BYTES)}, and no more is compared.",
+                remedy="Let it print less, or set metric.compare to none and give a metric.check.",
+            )
         if first.compared != again.compared:
             raise TaskError(
                 f"{workload.name}: the base's own output differs from run to run: {differing(first, again)}.",

@@ -15,7 +15,7 @@ import psutil
 
 from harness.timing.descendants import end_all_but
 
-_MOST_OUTPUT_BYTES = 16 << 20
+MOST_OUTPUT_BYTES = 16 << 20
 _TAIL_CHARACTERS = 2000
 
 
@@ -40,7 +40,7 @@ class Ran:
     def output(self) -> str:
         """Standard output as text, the first 16 MiB of it."""
         with self.stdout.open("rb") as stream:
-            return stream.read(_MOST_OUTPUT_BYTES).decode("utf-8", errors="replace")
+            return stream.read(MOST_OUTPUT_BYTES).decode("utf-8", errors="replace")
 
 
 def run_program(

@@ -91,6 +91,10 @@ def test_a_build_that_does_not_use_the_sources_is_our_failure(tmp_path: Path, co
     assert error.value.cause == "patch_not_in_effect"
 
 
+def test_a_new_source_that_nothing_builds_is_no_failure_of_ours(tmp_path: Path) -> None:
+    Native(tmp_path, [COMPILE], {}).judge(SOURCE, "src/unused.c")
+
+
 def test_a_library_is_stale_although_the_build_made_a_new_one_elsewhere(tmp_path: Path) -> None:
     """As a build does that compiles anew and keeps what is imported."""
     old = "gcc -shared -fPIC -o pkg/lib.so src/old.c"

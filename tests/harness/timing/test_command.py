@@ -182,6 +182,12 @@ def test_another_output_is_wrong_and_another_time_is_not(programs: Programs) -> 
     assert check_outputs(programs.job(PRINTED, sleeps(0.0), sleeps(0.01), script=TIMED)) is None
 
 
+def test_output_beyond_what_is_compared_is_the_tasks_mistake(programs: Programs) -> None:
+    long = "import sys\ndef total():\n    sys.stdout.write('x' * (17 << 20))\n"
+    with pytest.raises(TaskError, match="prints more than 17 MB"):
+        check_outputs(programs.job(WALL, long, long))
+
+
 def test_what_of_the_output_counts_can_be_said(programs: Programs) -> None:
     noisy = "import os\ndef total():\n    return f'pid {{os.getpid()}}\\nsum {}'\n"
     job = programs.job(WALL, noisy.format(2), noisy.format(1))
