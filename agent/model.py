@@ -189,4 +189,7 @@ def _read_line(path: Path, number: int, line: str, kind: type[_Line]) -> _Line:
         return kind.model_validate_json(line)
     except ValidationError as error:
         what = "the header" if kind is RecordedHeader else "a turn"
-        raise ModelError(f"{path}:{number}: not {what} of a recorded session.\n{error}", retryable=False) from error
+        problem = error.errors()[0]
+        where = "".join(f"{part}: " for part in problem["loc"])
+        why = "it is empty" if not line.strip() else f"{where}{problem['msg']}"
+        raise ModelError(f"{path}:{number}: not {what} of a recorded session ({why}).", retryable=False) from error

@@ -223,7 +223,9 @@ def _replay(loaded: LoadedTask, base: Repository, *, asked: bool) -> Agent:
     try:
         RecordedModel.load(recording).check_base(base.tree)
     except ModelError as error:
-        raise TaskError(str(error)) from error
+        raise TaskError(
+            str(error), remedy="Mend `recorded` in the task file, or name a model with -m MODEL or another --agent."
+        ) from error
     note = None if asked else "No model was named: playing the task's recorded session (-m MODEL runs a live one)."
     return LoopAgent(name="replay", model=None, new_model=lambda: RecordedModel.load(recording), note=note)
 

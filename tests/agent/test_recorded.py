@@ -60,8 +60,8 @@ def test_an_expected_error_must_happen(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("", ":1: not the header"),
-        ("{}", ":1: not the header"),
+        ("", r":1: not the header of a recorded session \(it is empty\)\.$"),
+        ("{}", r":1: not the header of a recorded session \(format: Field required\)\.$"),
         ('{"format": 2, "task": "t", "base_tree": "b", "model": "m"}', ":1: not the header"),
         ('{"format": 1, "task": "t", "base_tree": "b", "model": "m"}\n\n{"kind": "turn"', ":3: not a turn"),
         ('{"format": 1, "task": "t", "base_tree": "b", "model": "m"}\n{"tool": 1}', ":2: not a turn"),
