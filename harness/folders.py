@@ -7,11 +7,15 @@ thousand folders in one another end whoever deletes them; and deep paths are lon
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import secrets
+import stat
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
+_PATIENCE, _PAUSE_SECONDS = 20, 0.1
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -40,6 +44,18 @@ def delete(path: Path) -> None:
     Raises:
         OSError: something in it cannot be deleted.
     """
+    for last in (*[False] * _PATIENCE, True):
+        try:
+            _delete(path)
+            return
+        except OSError as error:
+            # Something of theirs is still being ended, and writes on or deletes with us.
+            if last or error.errno not in (errno.ENOTEMPTY, errno.ENOENT):
+                raise
+            time.sleep(_PAUSE_SECONDS)
+
+
+def _delete(path: Path) -> None:
     if path.is_symlink():
         path.unlink()
         return
@@ -75,13 +91,14 @@ def delete_quietly(path: Path) -> None:
 def _empty(folder: int, top: int, unique: str, number: int) -> list[str]:
     """Delete the files of a folder and move its folders to the top; gives their names there."""
     with os.scandir(folder) as entries:
-        found = [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries]
+        found = [(entry.name, entry.stat(follow_symlinks=False).st_mode) for entry in entries]
     moved: list[str] = []
-    for name, is_folder in found:
-        if not is_folder:
+    for name, mode in found:
+        if not stat.S_ISDIR(mode):
             os.unlink(name, dir_fd=folder)
             continue
-        os.chmod(name, 0o700, dir_fd=folder)
+        if mode & 0o700 != 0o700:
+            os.chmod(name, 0o700, dir_fd=folder)
         moved.append(f"{unique}{number + len(moved)}")
         os.rename(name, moved[-1], src_dir_fd=folder, dst_dir_fd=top)
     return moved

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -110,3 +112,18 @@ def test_what_cannot_be_deleted_is_an_error(tmp_path: Path) -> None:
         file = tmp_path / "file"
         file.write_text("x")
         folders.delete(file)
+
+
+def test_one_that_is_still_written_to_is_deleted_when_that_ends(tmp_path: Path) -> None:
+    top = tmp_path / "top"
+    top.mkdir()
+    writes = "import os, sys, time\nend = time.time() + 1\nn = 0\nwhile time.time() < end:\n    n += 1\n    try:\n"
+    writes += "        os.makedirs(f'{sys.argv[1]}/{n % 7}/a', exist_ok=True)\n"
+    writes += "        open(f'{sys.argv[1]}/{n % 7}/f', 'w').close()\n    except OSError: pass\n"
+    with subprocess.Popen([sys.executable, "-c", writes, str(top)]) as writer:
+        while not list(top.iterdir()):
+            time.sleep(0.01)
+        folders.delete(top)
+        assert writer.wait(20) == 0
+    folders.delete(top)
+    assert not top.exists()
