@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,6 +30,10 @@ _LEFTOVERS = (
     *(".venv", "*.egg-info", ".mypy_cache", ".ruff_cache"),
 )
 
+# Lines of a hunk begin with another character. Git reads sizes as strtoul does: with blanks and a sign before them, and
+# whatever behind.
+_BINARY = re.compile(rb"^GIT binary patch", re.MULTILINE)
+_PACKED = re.compile(rb"^(literal|delta) \s*+\+?([0-9]*)", re.MULTILINE)
 _DIFF = ("diff", "--no-ext-diff", "--no-textconv", "--no-renames", "--no-color")
 _REGULAR = ("100644", "100755")
 _SUBMODULE = "160000"
@@ -182,8 +187,10 @@ def apply(repository: Repository, patch_file: Path, checkout: Path) -> None:
     """Apply a patch file to a fresh checkout, whole or not at all.
 
     Raises:
-        Rejected: it does not apply, or it names a submodule: that would leave no trace in the checkout that is judged.
+        Rejected: it does not apply; it is larger, or packed smaller, than is read; or it names a submodule: that would
+            leave no trace in the checkout that is judged.
     """
+    _require_bearable(patch_file)
     with repository.index_over(checkout) as env:
         try:
             # Without --reject and without fuzz: a hunk that does not fit leaves every file as it was.
@@ -195,6 +202,19 @@ def apply(repository: Repository, patch_file: Path, checkout: Path) -> None:
     submodules = [change.path for change in changes if _SUBMODULE in (change.old_mode, change.new_mode)]
     if submodules:
         raise Rejected("not_a_regular_file", f"{_some(submodules)} would become a submodule.")
+
+
+def _require_bearable(patch_file: Path) -> None:
+    """Look at a patch before git does, which unpacks binary content in memory: megabytes can hold gigabytes."""
+    size = patch_file.stat().st_size
+    text = patch_file.read_bytes() if size <= MAX_READ_BYTES else b""
+    packed = _PACKED.findall(text) if _BINARY.search(text) else []
+    # A delta is copies out of the base, each of a few bytes: what they come to is not written in it.
+    if any(kind == b"delta" or not digits for kind, digits in packed):
+        raise Rejected("binary", "A binary file's change by a delta: a patch that cannot be read cannot be reviewed.")
+    size += sum(int(digits) for _, digits in packed)
+    if size > MAX_READ_BYTES:
+        raise Rejected("too_large", f"The patch has {size:,} bytes, unpacked; {MAX_PATCH_BYTES:,} is the most.")
 
 
 def matches(path: str, globs: list[str]) -> bool:

@@ -206,6 +206,29 @@ def test_a_file_that_cannot_be_read_is_rejected(judge: Repository, tree: Path) -
         take_diff(judge, tree)
 
 
+@pytest.mark.parametrize(
+    ("packed", "cause"),
+    [
+        ("literal 90000000000", "too_large"),
+        ("literal  +90000000000x", "too_large"),
+        ("literal -9", "binary"),
+        ("delta 9", "binary"),
+        ("literal 9", "does_not_apply"),
+    ],
+)
+def test_a_patch_that_unpacks_to_gigabytes_is_not_unpacked(
+    judge: Repository, tmp_path: Path, packed: str, cause: str
+) -> None:
+    head = "diff --git a/tiny/new.py b/tiny/new.py\nnew file mode 100644\n"
+    index = f"index {'0' * 40}..{'1' * 40}\nGIT binary patch\n"
+    (tmp_path / "p.diff").write_bytes(f"{head}{index}{packed}\nHcmV?d00001\n\nliteral 0\nHcmV?d00001\n\n".encode())
+    fresh = tmp_path / "fresh"
+    judge.check_out(fresh)
+    with pytest.raises(Rejected) as end:
+        apply(judge, tmp_path / "p.diff", fresh)
+    assert end.value.cause == cause
+
+
 def test_a_patch_with_a_submodule_is_rejected(judge: Repository, tree: Path, tmp_path: Path) -> None:
     """An empty folder is all that it leaves in a checkout: the rules would be held against a patch without it."""
     commit_in_a_repository(tree)
