@@ -9,7 +9,9 @@ does not read them.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import stat
 from pathlib import Path
 
 from elftools.common.exceptions import ELFError
@@ -18,6 +20,7 @@ from elftools.elf.elffile import ELFFile
 
 from harness.build import build
 from harness.errors import BuildFailed, InfraFailed, Rejected
+from harness.folders import walk
 from harness.git import Repository, run_git
 from harness.patch import Patch, apply
 
@@ -102,12 +105,10 @@ def linked_artefacts(root: Path) -> dict[str, str]:
     Debug information and the build id, which hold the folder's name, play no part: equal code is equal.
     """
     found = {}
-    for path in sorted(root.rglob("*")):
-        if path.is_symlink() or not path.is_file() or not _is_elf(path):
-            continue
-        digest = _loaded_digest(path)
-        if digest is not None:
-            found[str(path.relative_to(root))] = digest
+    for path in sorted(folder / name for folder, _, names in walk(root) for name in names):
+        with contextlib.suppress(OSError):  # what cannot be read cannot be loaded either
+            if stat.S_ISREG(path.lstat().st_mode) and _is_elf(path) and (digest := _loaded_digest(path)) is not None:
+                found[str(path.relative_to(root))] = digest
     return found
 
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 import secrets
 import shutil
-import subprocess
-import sys
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,13 +19,14 @@ from harness.timing.inputs import derive_seed
 from harness.timing.measurement import Command, CommandSpec, MeasureJob
 from harness.timing.oracle import OutputWrong
 from harness.timing.printed import NotANumber, cost_us, impossible, masked, read_number
+from harness.timing.pristine import compile_tree, copy_tree
 from harness.timing.program import MOST_OUTPUT_BYTES, Ran, run_program
 from harness.timing.session import ArmFailed, Role
 from harness.timing.session_record import BaseFailed
 
 _IDLE_RUNS = 3
 _IDLE_SECONDS = 30.0
-_IGNORED = shutil.ignore_patterns("__pycache__")
+_SAID = 500
 
 
 @dataclass(frozen=True)
@@ -62,14 +61,11 @@ class Arm:
         self._folder = Path(job.scratch) / secrets.token_hex(8)
         self._pristine = self._folder / "pristine"
         stack.callback(delete_quietly, self._folder)
-        shutil.copytree(root, self._pristine, symlinks=True, ignore=_IGNORED)
-        # As after any first run of a program; made here, so that no arm can plant it.
-        subprocess.run(
-            [sys.executable, "-P", "-m", "compileall", "-q", str(self._pristine)],
-            capture_output=True,
-            check=False,
-            cwd=self._folder,
-        )
+        try:
+            copy_tree(root, self._pristine)
+        except OSError as error:  # what its build or its tests have left there
+            raise ArmFailed(role, "call_raised", f"its tree cannot be copied: {str(error)[:_SAID]}") from error
+        compile_tree(self._pristine, self._sandbox)  # here, so that no arm can plant it
 
     def run(self, command: Command, seed: int, seconds: float) -> Reading:
         """Run a command as many times over as the job wants of this arm; the folders are those of the last run.

@@ -12,6 +12,7 @@ import psutil
 import pytest
 
 from harness.errors import AdmissionError, HarnessError, InfrastructureError, TaskError
+from harness.sandbox.workers import worker_sandbox
 from harness.timing.client import check_outputs, describe, measure, profile
 from harness.timing.measurement import (
     Command,
@@ -186,6 +187,27 @@ def test_output_beyond_what_is_compared_is_the_tasks_mistake(programs: Programs)
     long = "import sys\ndef total():\n    sys.stdout.write('x' * (17 << 20))\n"
     with pytest.raises(TaskError, match="prints more than 17 MB"):
         check_outputs(programs.job(WALL, long, long))
+
+
+@pytest.mark.skipif(worker_sandbox("auto", "cpu") == "none", reason="this kernel has no Landlock")
+def test_a_link_in_the_tree_brings_nothing_of_others_into_it(programs: Programs) -> None:
+    (programs.folder / "theirs.py").write_text("SECRET = 'kept elsewhere'\n")
+    spies = """
+import glob, sys
+def total():
+    sys.exit(str([open(each, "rb").read() for each in glob.glob("__pycache__/spy.*")]))
+"""
+    job = programs.job(WALL, spies, SLEEPS.format(seconds=0))
+    (Path(job.candidate_root) / "spy.py").symlink_to(programs.folder / "theirs.py")
+    found = check_outputs(job)
+    assert isinstance(found, Refusal)
+    assert found.message.endswith("[]")
+
+
+def test_a_pipe_in_the_tree_is_not_waited_for(programs: Programs) -> None:
+    job = programs.job(WALL, SLEEPS.format(seconds=0), SLEEPS.format(seconds=0))
+    os.mkfifo(Path(job.candidate_root) / "pipe")
+    assert check_outputs(job) is None
 
 
 def test_what_of_the_output_counts_can_be_said(programs: Programs) -> None:
