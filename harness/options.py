@@ -59,9 +59,14 @@ def require_possible(options: RunOptions) -> None:
 
     Raises:
         UsageError: the worktrees are to be kept, or a person is to work in one: they are on other machines. Or Ray is
-            not installed, or its cluster's address is none.
+            not installed, or its cluster's address is none, or is given to a run that stays on this machine.
     """
     if options.executor != "ray":
+        if options.ray_address != "auto":
+            raise UsageError(
+                f"--ray-address {options.ray_address} says where a cluster is, and the run stays on this machine.",
+                remedy="Add --executor ray, or leave the address out.",
+            )
         return
     from harness.cluster.connect import require_ray  # noqa: PLC0415 - for clusters alone
 

@@ -135,6 +135,8 @@ def _options(plan: Plan, wanted: ResumeOptions, folder: RunFolder) -> RunOptions
         ) from error
     asked = {name: getattr(wanted, name) for name in _CHANGEABLE}
     changed = {name: value for name, value in asked.items() if value is not None}
+    if changed.get("executor") == "local":
+        changed.setdefault("ray_address", "auto")  # that of the cluster where it was begun
     return replace(options, attempts=options.attempts + wanted.more, out=folder.path.parent, **changed)
 
 

@@ -256,6 +256,18 @@ def test_a_run_that_somebody_works_on_is_refused(templates: dict[str, Path], tin
         go_on(tmp_path, more=1)
 
 
+def test_a_run_of_a_cluster_goes_on_here_and_an_address_alone_is_refused(
+    templates: dict[str, Path], tiny: TinyTask, tmp_path: Path
+) -> None:
+    run = finished(templates, tiny, tmp_path, keep=2)
+    with pytest.raises(UsageError, match="stays on this machine"):
+        go_on(tmp_path, ray_address="ray://head:10001")
+    plan = read_plan(run)
+    begun = plan.options | {"executor": "ray", "ray_address": "ray://head:10001"}
+    write_plan(run, plan.model_copy(update={"options": begun}))
+    assert len(go_on(tmp_path, executor="local")[0].verdicts) == 2
+
+
 def test_a_run_of_before_there_were_plans_is_refused_with_a_reason(
     templates: dict[str, Path], tiny: TinyTask, tmp_path: Path
 ) -> None:

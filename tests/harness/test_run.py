@@ -62,6 +62,12 @@ def test_a_cluster_without_ray_is_refused_before_anything_is_made(
     assert not (tmp_path / "runs").exists() and not (tmp_path / "worktrees").exists()
 
 
+def test_a_clusters_address_alone_does_not_start_a_run_here(tiny: TinyTask, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"--ray-address ray://head:10001 .*\n.*--executor ray"):
+        start(tiny, tmp_path, ray_address="ray://head:10001")
+    assert not (tmp_path / "runs").exists() and not (tmp_path / "worktrees").exists()
+
+
 def assert_nothing_left(tmp_path: Path) -> None:
     assert list((tmp_path / "worktrees").iterdir()) == []
     mine = [p for p in psutil.Process().children(recursive=True) if p.status() != psutil.STATUS_ZOMBIE]
