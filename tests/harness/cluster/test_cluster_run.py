@@ -12,14 +12,34 @@ from strategy_runs import script_agent
 from tiny_task import TinyTask
 
 from harness.brief import read_brief
-from harness.events import Admitted, AttemptFinished, AttemptStarted, NodeJoined, TimingProgress
+from harness.events import Admitted, AttemptFinished, AttemptStarted, Event, NodeJoined, TimingProgress
 from harness.journal import fold, read_events
+from harness.run import run_task
 from harness.store import RunFolder
+
+WAITING = """
+import sys, time
+from pathlib import Path
+
+while not Path(sys.argv[1], "open").exists():
+    time.sleep(0.1)
+"""
 
 
 def test_attempts_spread_over_the_nodes_and_come_home(nodes: Nodes, tiny: TinyTask, tmp_path: Path) -> None:
-    # Whoever is admitted first has both of its attempts in hand while the other is.
-    outcome, _ = nodes.run(tiny, tmp_path, agent="command:sleep 8", attempts=4, jobs=4)
+    # Whoever is admitted first has both of its attempts in hand, and in the agent's, until the other is.
+    gate = tmp_path / "gate"
+    gate.mkdir()
+    agent = f"{script_agent(tmp_path, WAITING)} {gate}"
+    admitted: set[str | None] = set()
+
+    def watch(event: Event) -> None:
+        if isinstance(event, Admitted):
+            admitted.add(event.node)
+            if len(admitted) == 2:
+                (gate / "open").touch()
+
+    outcome = run_task(nodes.options(tiny, tmp_path, agent=agent, attempts=4, jobs=4), watch)
     assert [(each.attempt, each.status) for each in outcome.verdicts] == [(f"00{n}", "no_patch") for n in (1, 2, 3, 4)]
     home = outcome.run_folder
     events = read_events(home.journal)
