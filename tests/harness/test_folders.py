@@ -10,33 +10,20 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from deep_folders import deep_below
 
 from harness import folders
 from harness.fingerprint import Fingerprint
 
-DEEP = 2500  # levels: more than Python's calls may nest, in a path longer than the kernel takes
-
-
-def make_deep(top: Path) -> None:
-    here = os.open(top, os.O_RDONLY)
-    for _ in range(DEEP):
-        os.mkdir("deep", dir_fd=here)
-        inner = os.open("deep", os.O_RDONLY, dir_fd=here)
-        os.close(here)
-        here = inner
-    os.close(os.open("file", os.O_CREAT | os.O_WRONLY, dir_fd=here))
-    os.close(here)
-
 
 @pytest.fixture
 def deep(tmp_path: Path) -> Iterator[Path]:
-    """A folder with a file and very many folders in one another; pytest itself could not delete it."""
+    """A folder with a file and very many folders in one another."""
     top = tmp_path / "top"
     top.mkdir()
     (top / "file").write_text("x")
-    make_deep(top)
-    yield top
-    subprocess.run(["rm", "-rf", str(top)], check=True)
+    with deep_below(top):
+        yield top
 
 
 def test_a_very_deep_folder_is_deleted(deep: Path) -> None:
