@@ -13,7 +13,6 @@ from harness.timing.inputs import Given, derive_seed, make_given
 from harness.timing.measurement import MeasureJob
 from harness.timing.oracle import INPUTS_CHANGED, OutputWrong, check_output, inputs_changed
 from harness.timing.session import Session
-from harness.timing.wire import encode
 
 _CALLS = 2
 VARIES = "the same inputs gave another output the second time (the bench says REPEATABLE = True)"
@@ -65,7 +64,7 @@ class Check:
         outputs = []
         for index, each in enumerate(given):
             fetched = candidate.fetch(index, seconds)
-            outputs.append(encode(fetched.output))
+            outputs.append(fetched.output_packed)
             if inputs_changed(each, fetched) and not self._base_changes(given, index, stack):
                 raise OutputWrong(workload, INPUTS_CHANGED)
             check_output(self._bench, workload, each, fetched)

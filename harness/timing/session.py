@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from harness.timing.fork_server import ForkServer
 
 _SMALL_FRAME = 1 << 16
+_MOST_NS = 1 << 62
 _MESSAGE_CHARACTERS = 2000
 
 Role = Literal["base", "candidate"]
@@ -46,9 +47,10 @@ class Timing:
 
 @dataclass(frozen=True)
 class Fetched:
-    """The output of one call of the last sample, decoded, and its input as it is afterwards, still encoded."""
+    """The output of one call of the last sample, decoded and as it came, and its input as it is afterwards, encoded."""
 
     output: Any
+    output_packed: bytes
     input_packed: bytes
 
 
@@ -145,9 +147,9 @@ class Session:
         parent_ns = time.perf_counter_ns() - start
         reply = self._finish(answer, "call_raised")
         worker_ns = reply.get("worker_ns")
-        if reply.get("token") != token or reply.get("calls") != calls or type(worker_ns) is not int:
+        if reply.get("token") != token or reply.get("calls") != calls or not _is_time(worker_ns):
             raise ArmFailed(self.role, "protocol_violation", "a reply to another request than the one that was made")
-        return Timing(parent_ns, worker_ns)
+        return Timing(parent_ns, int(worker_ns))
 
     def commit(self, calls: int, seconds: float) -> list[bytes]:
         """Bind every output of the last sample, before it is known which of them will be fetched."""
@@ -165,7 +167,7 @@ class Session:
         if digest is not None and blake2b(output, digest_size=16).digest() != digest:
             raise ArmFailed(self.role, "protocol_violation", "an output that changed after it had been handed over")
         try:
-            return Fetched(decode_bounded(output), given)
+            return Fetched(decode_bounded(output), output, given)
         except WorkerProtocolError as error:
             raise ArmFailed(self.role, "protocol_violation", str(error)) from error
 
@@ -242,3 +244,8 @@ class Session:
         self._channel.close()
         why = self._server.why_ended(self._pid, self._log_start)
         return ArmFailed(self.role, "worker_crashed", f"the process {why}")
+
+
+def _is_time(value: object) -> bool:
+    """Whether it is nanoseconds, if a lie: an integer of any size is no number to calculate with."""
+    return type(value) is int and abs(value) < _MOST_NS

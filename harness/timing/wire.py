@@ -17,6 +17,7 @@ import socket
 import struct
 import sys
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import msgpack
@@ -34,6 +35,8 @@ _CHUNK = 1 << 20
 
 _TENSOR, _ARRAY, _SCALAR, _TUPLE, _BIG_INT = 1, 2, 3, 4, 5
 _MAX_DIMENSIONS = 32
+# Each is a decoder of its own inside of the last one's: two hundred use up a process's stack, and it is gone.
+_MAX_TUPLES = 32
 # On others, such as torch's "lazy", a tensor is computed once it is brought here.
 _DEVICES = ("cpu", "cuda")
 _INTEGERS = ("bool", "uint8", "int8", "int16", "int32", "int64")
@@ -52,41 +55,45 @@ class UnsendableError(TypeError):
     """A value that has no place in a frame; the message names its type."""
 
 
-def encode(value: Tree) -> bytes:
-    """Turn a tree into msgpack bytes.
+def encode(value: Tree, tuples: int = 0) -> bytes:
+    """Turn a tree, which lies in so many `tuples`, into msgpack bytes.
 
     Types are matched exactly: a subclass of Tensor may compute its content only when it is looked at, after
     the clock has stopped, and a subclass of dict may do anything.
 
     Raises:
-        UnsendableError: the tree holds something else than the types of this module.
+        UnsendableError: the tree holds something else than the types of this module, or is nested too deeply.
     """
     try:
-        packed: bytes = msgpack.packb(value, default=_pack_extension, strict_types=True)
+        packed: bytes = msgpack.packb(value, default=partial(_pack_extension, tuples=tuples), strict_types=True)
     except (ValueError, OverflowError) as error:
         raise UnsendableError(f"cannot send this value: {error}") from error
     return packed
 
 
-def decode(payload: bytes | bytearray | memoryview) -> Tree:
-    """Turn msgpack bytes into a tree.
+def decode(payload: bytes | bytearray | memoryview, tuples: int = 0) -> Tree:
+    """Turn msgpack bytes, which lie in so many `tuples`, into a tree.
 
     Raises:
         WorkerProtocolError: the bytes are not such a tree.
     """
     try:
-        return msgpack.unpackb(payload, ext_hook=_unpack_extension, strict_map_key=False, raw=False)
+        return msgpack.unpackb(
+            payload, ext_hook=partial(_unpack_extension, tuples=tuples), strict_map_key=False, raw=False
+        )
     except WorkerProtocolError:
         raise
     except (ValueError, TypeError, RecursionError, OverflowError, MemoryError) as error:
         raise WorkerProtocolError(f"a frame is not valid msgpack: {error!r}") from error
 
 
-def _pack_extension(value: Tree) -> Tree:
+def _pack_extension(value: Tree, tuples: int) -> Tree:
     kind = type(value)
     if isinstance(value, tuple):
+        if tuples >= _MAX_TUPLES:
+            raise UnsendableError(f"cannot send tuples that lie in more than {_MAX_TUPLES} others")
         # What it holds, whatever iterating over a subclass would say.
-        return msgpack.ExtType(_TUPLE, encode([*tuple.__iter__(value)]))
+        return msgpack.ExtType(_TUPLE, encode([*tuple.__iter__(value)], tuples + 1))
     if kind is int:
         return msgpack.ExtType(_BIG_INT, value.to_bytes(value.bit_length() // 8 + 1, "little", signed=True))
     torch = sys.modules.get("torch")
@@ -119,9 +126,11 @@ def _array_bytes(array: np.ndarray[Any, Any]) -> bytes:
     return bytes(msgpack.packb([name, list(array.shape), array.tobytes()]))
 
 
-def _unpack_extension(code: int, data: bytes) -> Tree:
+def _unpack_extension(code: int, data: bytes, tuples: int) -> Tree:
     if code == _TUPLE:
-        items = decode(data)
+        if tuples >= _MAX_TUPLES:
+            raise WorkerProtocolError(f"tuples that lie in more than {_MAX_TUPLES} others")
+        items = decode(data, tuples + 1)
         if not isinstance(items, list):
             raise WorkerProtocolError("a tuple that holds no list")
         return tuple(items)

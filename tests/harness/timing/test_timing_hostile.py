@@ -141,6 +141,18 @@ CAUGHT = {
             return [sum(value * value for value in values)]
         """,
     ),
+    "says it took longer than any number": (
+        Refusal,
+        """
+        import itertools, sys
+        def squares(values):
+            frame = sys._getframe()
+            while "perf_counter_ns" not in frame.f_globals:
+                frame = frame.f_back
+            frame.f_globals["perf_counter_ns"] = itertools.count(0, 10**400).__next__
+            return [sum(value * value for value in values)]
+        """,
+    ),
     "replies before it has worked": (
         Refusal,
         """

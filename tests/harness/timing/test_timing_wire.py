@@ -70,6 +70,20 @@ def test_what_is_sent_is_what_a_value_holds_and_not_what_it_says() -> None:
     assert torch.equal(decode(encode(tensor)), torch.zeros(2))
 
 
+def test_tuples_in_tuples_end_somewhere() -> None:
+    value: object = ()
+    for _ in range(31):
+        value = (value,)
+    assert decode(encode(value)) == value
+    with pytest.raises(UnsendableError, match="cannot send tuples"):
+        encode((value,))
+    nested = encode(value)
+    for _ in range(2000):  # enough to end a process that decoded all of them
+        nested = bytes(msgpack.packb(msgpack.ExtType(4, b"\x91" + nested)))
+    with pytest.raises(WorkerProtocolError, match="tuples that lie in"):
+        decode(nested)
+
+
 def test_a_tensor_that_is_still_to_be_computed_is_refused() -> None:
     from torch._lazy import ts_backend
 
