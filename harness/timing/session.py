@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeGuard
 
 from harness.timing.bench import Bench
 from harness.timing.descendants import cpu_ns_of_tree
@@ -149,7 +149,7 @@ class Session:
         worker_ns = reply.get("worker_ns")
         if reply.get("token") != token or reply.get("calls") != calls or not _is_time(worker_ns):
             raise ArmFailed(self.role, "protocol_violation", "a reply to another request than the one that was made")
-        return Timing(parent_ns, int(worker_ns))
+        return Timing(parent_ns, worker_ns)
 
     def commit(self, calls: int, seconds: float) -> list[bytes]:
         """Bind every output of the last sample, before it is known which of them will be fetched."""
@@ -246,6 +246,6 @@ class Session:
         return ArmFailed(self.role, "worker_crashed", f"the process {why}")
 
 
-def _is_time(value: object) -> bool:
+def _is_time(value: object) -> TypeGuard[int]:
     """Whether it is nanoseconds, if a lie: an integer of any size is no number to calculate with."""
     return type(value) is int and abs(value) < _MOST_NS

@@ -153,6 +153,8 @@ def _read_parts(data: bytes, dtypes: frozenset[str]) -> tuple[str, list[int], by
         raise WorkerProtocolError(f"unknown dtype {name!r}")
     if not (isinstance(shape, list) and len(shape) <= _MAX_DIMENSIONS and all(_is_size(size) for size in shape)):
         raise WorkerProtocolError("an array whose shape is no list of sizes")
+    if math.prod(max(size, 1) for size in shape) > MAX_FRAME_BYTES:
+        raise WorkerProtocolError("an array whose other sizes overflow where one is 0")
     if not isinstance(raw, bytes):
         raise WorkerProtocolError("an array without bytes")
     return name, shape, raw

@@ -128,6 +128,7 @@ def test_what_has_no_place_in_a_frame_is_named(value: object) -> None:
         msgpack.packb(msgpack.ExtType(1, msgpack.packb(["int8", [1] * 99, b"1"]))),
         msgpack.packb(msgpack.ExtType(2, msgpack.packb(["|O", [1], b"12345678"]))),
         msgpack.packb(msgpack.ExtType(2, msgpack.packb(["<i4", [2**40, 2**40], b""]))),
+        msgpack.packb(msgpack.ExtType(1, msgpack.packb(["int32", [0, 2**31, 2**31, 2**31], b""]))),
         msgpack.packb(msgpack.ExtType(1, b"junk")),
         msgpack.packb(msgpack.ExtType(4, msgpack.packb({"no": "list"}))),
         msgpack.packb({(1): 2}).replace(b"\x01", b"\x91\x01"),
