@@ -25,6 +25,7 @@ from harness.their_files import read_theirs
 TEST_SECONDS = 900.0
 OUTPUT_BYTES = 1_000_000
 _REPORT_BYTES = 64_000_000
+_MOST_LEVELS = 32
 
 
 @dataclass(frozen=True)
@@ -116,10 +117,10 @@ def _read_junit(xml: Path, into: ET.Element) -> dict[str, str | None]:
         root = parse(BytesIO(read_theirs(xml, _REPORT_BYTES))).getroot()
     except (OSError, ET.ParseError, DefusedXmlException):
         root = None
-    if root is None:
+    if root is None or not _is_shallow(root):
         return {}  # no report: the command's exit code and output speak, through `broken`
     found: dict[str, str | None] = {}
-    for suite in root.iter("testsuite"):
+    for suite in [root] if root.tag == "testsuite" else root.findall("testsuite"):
         into.append(suite)
         for case in suite.iter("testcase"):
             name = f"{case.get('classname')}::{case.get('name')}"
@@ -132,6 +133,16 @@ def _read_junit(xml: Path, into: ET.Element) -> dict[str, str | None]:
             else:
                 found[name] = _first_words(problem)
     return found
+
+
+def _is_shallow(root: ET.Element) -> bool:
+    """Whether a report is nested no deeper than such reports are: to write it out again takes a call for each level."""
+    level = [root]
+    for _ in range(_MOST_LEVELS):
+        level = [child for element in level for child in element]
+        if not level:
+            return True
+    return False
 
 
 def _first_words(problem: ET.Element) -> str:

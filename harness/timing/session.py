@@ -9,19 +9,19 @@ import time
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeGuard
+from typing import TYPE_CHECKING, Any, Literal
 
 from harness.timing.bench import Bench
 from harness.timing.descendants import cpu_ns_of_tree
 from harness.timing.measurement import MeasureJob, RefusalCause
 from harness.timing.memory_limit import decode_bounded
+from harness.timing.replies import is_time, text_of
 from harness.timing.wire import Channel, WorkerProtocolError, encode
 
 if TYPE_CHECKING:
     from harness.timing.fork_server import ForkServer
 
 _SMALL_FRAME = 1 << 16
-_MOST_NS = 1 << 62
 _MESSAGE_CHARACTERS = 2000
 
 Role = Literal["base", "candidate"]
@@ -119,7 +119,7 @@ class Session:
     def capture(self, calls: int, seconds: float) -> str | None:
         """Capture `calls` calls over the inputs given before into a CUDA graph; why not, if they cannot be."""
         reason = self._request({"op": "capture", "calls": calls}, seconds).get("reason")
-        return None if reason is None else str(reason)[:_MESSAGE_CHARACTERS]
+        return None if reason is None else text_of(reason)[:_MESSAGE_CHARACTERS]
 
     def refill(self, shift: int, seconds: float) -> None:
         """Overwrite the captured inputs: call i gets the inputs given before, from number i + `shift` on, in a ring."""
@@ -136,7 +136,7 @@ class Session:
     def kernels(self, seconds: float) -> list[str]:
         """Names of the GPU kernels that the calls given before start: the worker's own word."""
         found = self._request({"op": "kernels"}, seconds).get("kernels")
-        return [str(name)[:_MESSAGE_CHARACTERS] for name in found] if isinstance(found, list) else []
+        return [text_of(name)[:_MESSAGE_CHARACTERS] for name in found] if isinstance(found, list) else []
 
     def _timed(self, request: dict[str, Any], calls: int, seconds: float) -> Timing:
         token = secrets.randbits(63)
@@ -147,7 +147,7 @@ class Session:
         parent_ns = time.perf_counter_ns() - start
         reply = self._finish(answer, "call_raised")
         worker_ns = reply.get("worker_ns")
-        if reply.get("token") != token or reply.get("calls") != calls or not _is_time(worker_ns):
+        if reply.get("token") != token or reply.get("calls") != calls or not is_time(worker_ns):
             raise ArmFailed(self.role, "protocol_violation", "a reply to another request than the one that was made")
         return Timing(parent_ns, worker_ns)
 
@@ -174,7 +174,7 @@ class Session:
     def profile(self, seconds: float) -> str:
         """Run the calls given before under a profiler; the worker's own report."""
         reply = self._request({"op": "profile"}, seconds)
-        return str(reply.get("report"))
+        return text_of(reply.get("report"))
 
     @property
     def pid(self) -> int:
@@ -232,7 +232,7 @@ class Session:
         if not isinstance(reply, dict):
             raise ArmFailed(self.role, "protocol_violation", "a reply that is no record")
         if "raised" in reply:
-            raise ArmFailed(self.role, raised, str(reply["raised"])[-_MESSAGE_CHARACTERS:].strip())
+            raise ArmFailed(self.role, raised, text_of(reply["raised"])[-_MESSAGE_CHARACTERS:].strip())
         return reply
 
     def _timed_out(self, seconds: float) -> ArmFailed:
@@ -244,8 +244,3 @@ class Session:
         self._channel.close()
         why = self._server.why_ended(self._pid, self._log_start)
         return ArmFailed(self.role, "worker_crashed", f"the process {why}")
-
-
-def _is_time(value: object) -> TypeGuard[int]:
-    """Whether it is nanoseconds, if a lie: an integer of any size is no number to calculate with."""
-    return type(value) is int and abs(value) < _MOST_NS

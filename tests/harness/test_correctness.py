@@ -71,6 +71,7 @@ def test_a_command_that_is_not_pytest_counts_by_its_exit_code(tiny: TinyTask, tm
 LEAVES = {
     "a pipe": "os.unlink(xml); os.mkfifo(xml)",
     "a link": "os.unlink(xml); os.symlink('/dev/zero', xml)",
+    "depth": "open(xml, 'w').write('<testsuites>' + '<testsuite>' * 9999 + '</testsuite>' * 9999 + '</testsuites>')",
     "a folder": "os.unlink(xml); os.mkdir(xml)",
     "a folder for the next": "os.mkdir(xml.replace('junit-0', 'junit-1'))",
     "no folder": "os.unlink(xml); os.rmdir(os.path.dirname(xml)); os.symlink('/', os.path.dirname(xml))",

@@ -56,6 +56,21 @@ def test_a_candidate_that_fails_is_told_how(toy: Toy, source: str, cause: str, m
     assert psutil.Process().children(recursive=True) == []
 
 
+def test_a_worker_that_answers_with_a_number_for_words_is_wrong(toy: Toy) -> None:
+    source = """
+import sys
+def squares(values):
+    frame = sys._getframe()
+    while "request" not in frame.f_locals:
+        frame = frame.f_back
+    frame.f_globals["_explain"] = lambda error: 10**5000
+    raise ValueError
+"""
+    found = check_outputs(toy.job(source))
+    assert isinstance(found, Refusal)
+    assert (found.cause, found.message) == ("call_raised", "a int")
+
+
 def test_a_crash_in_the_middle_of_timing_is_the_candidates(toy: Toy, ignore: Ignore) -> None:
     source = HONEST + "\nimport os\nseen = []\nright = squares\ndef squares(values):\n    seen.append(1)\n"
     source += "    return right(values) if len(seen) < 60 else os._exit(5)\n"
