@@ -26,6 +26,7 @@ from harness.policy import added_findings, require_honest
 from harness.public_api import require_unbroken_api
 from harness.store import AttemptFolder, write_atomic
 from harness.task import LoadedTask
+from harness.text import without_middle
 from harness.timing.client import check_outputs, measure
 from harness.timing.measurement import Measurement, Progress, Protocol
 from harness.trusted import TrustedFiles
@@ -100,7 +101,8 @@ class Judge:
         try:
             self._judge(patch_file, folder, space, judgement, on_phase, on_progress)
         except AttemptEnded as end:
-            judgement.status, judgement.cause, judgement.message = end.status, end.cause, end.message
+            # Names of tests and a build's last lines are the patch's, and may be megabytes.
+            judgement.status, judgement.cause, judgement.message = end.status, end.cause, without_middle(end.message)
         except InfrastructureError as error:
             judgement.status, judgement.cause, judgement.message = "infra_failed", "infrastructure", str(error)
         finally:

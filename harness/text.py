@@ -55,6 +55,11 @@ def shortened(text: str, width: int) -> str:
     return text if len(text) <= width else text[: width - 1] + "…"
 
 
+def without_middle(text: str, ends: int = 4000) -> str:
+    """A text without its middle where it is longer than twice `ends` characters."""
+    return text if len(text) <= 2 * ends else f"{text[:ends]} [...] {text[-ends:]}"
+
+
 def markdown_cell(text: str) -> str:
     """Text for a Markdown table cell: neither markup nor HTML in it comes alive."""
     escaped = _MARKDOWN.sub(r"\\\1", printable(text))

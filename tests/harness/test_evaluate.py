@@ -81,6 +81,30 @@ def test_a_wrong_patch_says_where(
     assert judgement.patch is not None
 
 
+LOUD = """\
+import atexit, os
+
+def leave():
+    words = os.environ["PYTEST_ADDOPTS"].split()
+    xml = next(word for word in words if word.startswith("--junitxml=")).partition("=")[2]
+    with open(xml, "w") as file:
+        file.write(f"<testsuites><testsuite><testcase name='{'x' * 1_000_000}'><failure/></testcase>")
+        file.write("</testsuite></testsuites>")
+
+if "PYTEST_ADDOPTS" in os.environ:
+    atexit.register(leave)
+
+def total(values):"""
+
+
+def test_a_message_of_megabytes_is_cut(tiny: TinyTask, base: Base, tmp_path: Path) -> None:
+    loud = LOUD.replace('"PYTEST_ADDOPTS"', '"PYTEST_" + "ADDOPTS"')  # else the policy has the first word
+    judgement = judged(tiny, base, tmp_path, tiny.patch("def total(values):", loud))
+    assert judgement.cause == "test_failed"
+    assert "xxx" in judgement.message
+    assert len(judgement.message) < 10_000
+
+
 def test_an_empty_patch_is_no_patch(tiny: TinyTask, base: Base, tmp_path: Path) -> None:
     assert judged(tiny, base, tmp_path, b"").status == "no_patch"
 
