@@ -103,6 +103,7 @@ def job_for(
         protocol=protocol,
         scratch=str(scratch),
         command=command_spec(loaded.task.metric, loaded.file.parent),
+        workloads=loaded.task.metric.workloads,
         sandbox=current_sandbox().name,
     )
 

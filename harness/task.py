@@ -59,6 +59,7 @@ class Metric(CommandKeys):
         "warm", description="On a GPU in mode latency, cold empties the L2 cache ahead of every call."
     )
     objective: Literal["time"] = Field("time", description="What is made smaller.")
+    workloads: list[str] = Field(default_factory=list, description="Which of the bench's count; all of them if empty.")
 
 
 class Tests(_Section):

@@ -45,6 +45,7 @@ class Bench:
         preload: libraries a worker may import before it sees the target.
         least_bytes: workload -> the bytes that any right implementation reads and writes; optional, see
             `harness.timing.roofline`.
+        only: names of the workloads that count; all of them where it is empty.
     """
 
     file: Path
@@ -57,6 +58,7 @@ class Bench:
     load_source: str | None
     preload: tuple[str, ...]
     least_bytes: Callable[[Workload], int] | None = None
+    only: tuple[str, ...] = ()
 
     def repeated_call_source(self, repeats: int) -> str:
         """Source of a `call` that does the bench's own `repeats` times over on the same inputs; the last result."""
@@ -92,7 +94,7 @@ class Bench:
         """The workloads for a device, without the held-out ones unless asked for.
 
         Raises:
-            TaskError: `workloads` fails, gives something else, names one twice, or shows none.
+            TaskError: `workloads` fails, gives something else, names one twice, lacks one of `only`, or shows none.
         """
         try:
             found = self.workloads(device)
@@ -104,6 +106,12 @@ class Bench:
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise TaskError(f"{self.file}: workloads({device!r}) names {', '.join(twice)} more than once.")
+        if missing := [name for name in self.only if name not in names]:
+            raise TaskError(
+                f"{self.file}: workloads({device!r}) has no {', '.join(missing)}.",
+                remedy=f"metric.workloads of the task may name {', '.join(names)}.",
+            )
+        found = [each for each in found if not self.only or each.name in self.only]
         if all(each.held_out for each in found):
             raise TaskError(
                 f"{self.file}: workloads({device!r}) shows none to the agent.",

@@ -132,7 +132,8 @@ class MeasureJob(Record):
     many times over: a slowdown of known size, to see whether it comes back (`harness.known_effect`). The
     `_slowdown`s do the same by a fraction of a call, 0.05 for 5 %: see `Bench.slowed_call_source`. `command` is what
     the mode `command` times; it has neither bench nor api, and those two are empty then. `cache: cold` (on a GPU, in
-    mode `latency`) empties the L2 cache ahead of every call. `sandbox` is the run's: workers get the strongest that
+    mode `latency`) empties the L2 cache ahead of every call. `workloads` names those of the bench that count, all where
+    it is empty. `sandbox` is the run's: workers get the strongest that
     leaves them visible from outside (`harness.sandbox.workers`), or none where the run has none.
     """
 
@@ -151,6 +152,7 @@ class MeasureJob(Record):
     base_slowdown: float = Field(default=0.0, ge=0)
     candidate_slowdown: float = Field(default=0.0, ge=0)
     command: CommandSpec | None = None
+    workloads: list[str] = Field(default_factory=list)
     sandbox: str = "auto"
 
 

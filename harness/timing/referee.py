@@ -12,6 +12,7 @@ import signal
 import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import TextIO
@@ -62,6 +63,7 @@ def _judge(request: RefereeRequest, write: Callable[[RefereeLine], None], gpu: G
     job = request.job
     _require_fit(job)
     bench = command_bench(job) if job.mode == "command" else load_bench(Path(job.bench_file))
+    bench = replace(bench, only=tuple(job.workloads))
     if request.kind == "describe":
         return RefereeLine(workloads=bench.listed(job.device, held_out=job.held_out))
     work = _work(request, bench, write, gpu)

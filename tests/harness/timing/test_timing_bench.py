@@ -1,5 +1,6 @@
 """The bench module: what it must have, and what of it may leave the referee."""
 
+from dataclasses import replace
 from pathlib import Path
 from textwrap import dedent
 
@@ -55,6 +56,16 @@ def test_a_bad_bench_is_named_with_what_is_wrong(tmp_path: Path, change: tuple[s
     with pytest.raises(TaskError, match=message) as raised:
         load_bench(path).listed("cpu", held_out=True)
     assert str(path) in str(raised.value)
+
+
+def test_a_task_may_name_the_workloads_that_count(tmp_path: Path) -> None:
+    bench = load_bench(write(tmp_path, GOOD))
+    assert [each.name for each in replace(bench, only=("a",)).listed("cpu", held_out=True)] == ["a"]
+    with pytest.raises(TaskError, match="has no z, y") as raised:
+        replace(bench, only=("a", "z", "y")).listed("cpu", held_out=True)
+    assert raised.value.remedy == "metric.workloads of the task may name a, b."
+    with pytest.raises(TaskError, match="shows none"):
+        replace(bench, only=("b",)).listed("cpu", held_out=True)
 
 
 def test_a_missing_bench_is_named(tmp_path: Path) -> None:

@@ -66,6 +66,15 @@ def test_a_wrong_output_is_named(toy: Toy, ignore: Ignore) -> None:
     assert check_outputs(toy.job(wrong, held_out=False)) is None
 
 
+def test_only_the_workloads_that_a_task_names_count(toy: Toy) -> None:
+    wrong = "def squares(values):\n    return [sum(v * v for v in values) if len(values) < 1000 else 0]\n"
+    job = toy.job(wrong)
+    assert check_outputs(job.model_copy(update={"workloads": ["short"]})) is None
+    assert isinstance(check_outputs(job.model_copy(update={"workloads": ["short", "secret"]})), WrongOutput)
+    with pytest.raises(TaskError, match="has no shrot"):
+        check_outputs(job.model_copy(update={"workloads": ["shrot"]}))
+
+
 def test_random_workloads_find_what_the_listed_ones_miss(toy: Toy) -> None:
     wrong = "def squares(values):\n    return [sum(v * v for v in values) if len(values) > 60 else 0]\n"
     assert check_outputs(toy.job(wrong)) is None
