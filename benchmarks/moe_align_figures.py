@@ -217,7 +217,7 @@ def verdict_table(timed: list[Verdict]) -> ReferenceTable:
         better="more",
         machine=device_text(device.model_dump()) if device else "unknown",
         method="base and patch in processes of their own, in alternation; intervals are 95 %",
-        command="harness verify PATCH --task vllm_moe_align",
+        command="harness verify PATCH --task vllm_moe_align_six",
         columns=names,
         rows=[*(verdict_row(verdict, names) for verdict in timed), *noise_rows(timed, names)],
     )
