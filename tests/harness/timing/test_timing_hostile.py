@@ -125,6 +125,16 @@ def test_a_trick_gains_nothing(toy: Toy, ignore: Ignore, source: str) -> None:
     assert found.speedup.low < 1.2
 
 
+LYING_CLOCK = """
+import itertools, sys
+def squares(values):
+    frame = sys._getframe()
+    while "perf_counter_ns" not in frame.f_globals:
+        frame = frame.f_back
+    frame.f_globals["perf_counter_ns"] = {clock}
+    return [sum(value * value for value in values)]
+"""
+
 CAUGHT = {
     "remembers by length": (
         WrongOutput,
@@ -144,29 +154,10 @@ CAUGHT = {
         """,
     ),
     "changes its inputs": (WrongOutput, HONEST.replace("return [total]", "values.append(0)\n    return [total]")),
-    "says it took no time": (
-        Refusal,
-        """
-        import sys
-        def squares(values):
-            frame = sys._getframe()
-            while "perf_counter_ns" not in frame.f_globals:
-                frame = frame.f_back
-            frame.f_globals["perf_counter_ns"] = lambda: 0
-            return [sum(value * value for value in values)]
-        """,
-    ),
+    "says it took no time": (Refusal, LYING_CLOCK.format(clock="lambda: 0")),
     "says it took longer than any number": (
         Refusal,
-        """
-        import itertools, sys
-        def squares(values):
-            frame = sys._getframe()
-            while "perf_counter_ns" not in frame.f_globals:
-                frame = frame.f_back
-            frame.f_globals["perf_counter_ns"] = itertools.count(0, 10**400).__next__
-            return [sum(value * value for value in values)]
-        """,
+        LYING_CLOCK.format(clock="itertools.count(0, 10**400).__next__"),
     ),
     "replies before it has worked": (
         Refusal,
