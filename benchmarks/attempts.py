@@ -22,7 +22,7 @@ from harness.events import AttemptFinished, AttemptStarted, Event, PhaseStarted
 from harness.options import RunOptions
 from harness.run import run_task
 from harness.source import seal
-from harness.task import load_task
+from harness.task_file import load_task
 
 PARTS = {"agent": "agent", "build": "build", "tests": "tests", "timing": "timing", "confirmation": "timing"}
 # What else there is: the phases that are ours, and what is before and after them.

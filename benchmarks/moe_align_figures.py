@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from benchmarks.moe_align_published import ANCHORS, BEST, EMPTY, SHAPES, TRITON, Anchor
 from harness.references import ReferenceRow, References, ReferenceTable, Spread, Value
-from harness.task import BUNDLED
+from harness.task_file import BUNDLED
 from harness.text import shortened
 from harness.verdict import Interval, Verdict
 from harness.verdict_folder import holds_verdicts, read_state

@@ -23,7 +23,7 @@ from pathlib import Path
 from benchmarks.moe_align_brought import LayerSaid, LimitsSaid, ShapesSaid, keep, last_line
 from benchmarks.moe_align_figures import LAYER, LIMITS, RECORD, SHAPES_FILE, VLLM_RECORD, as_text, references
 from benchmarks.moe_align_tables import documents
-from harness.task import BUNDLED
+from harness.task_file import BUNDLED
 from harness.verdict_folder import holds_verdicts
 
 ROOT = BUNDLED.parent

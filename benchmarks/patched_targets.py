@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 
-from harness.task import BUNDLED
+from harness.task_file import BUNDLED
 
 MOE_ALIGN = BUNDLED / "moe_align"
 RECORD = MOE_ALIGN / "records" / "h100" / "reference.diff"

@@ -21,7 +21,7 @@ from harness.errors import HarnessError, Rejected
 from harness.intervals import geometric_mean
 from harness.patch import apply
 from harness.source import seal
-from harness.task import BUNDLED, load_task
+from harness.task_file import BUNDLED, load_task
 
 
 def main() -> None:

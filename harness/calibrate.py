@@ -19,7 +19,8 @@ from harness.calibration.trials import SLOWDOWNS, Schedule, Session, Trial
 from harness.errors import AdmissionError, BuildFailed, Interrupted, UsageError
 from harness.source import seal
 from harness.store import make_folder, write_atomic
-from harness.task import DeviceChoice, Mode, load_task
+from harness.task import DeviceChoice, Mode
+from harness.task_file import load_task
 from harness.timing.machine import describe_device
 from harness.timing.measurement import MeasureJob, Protocol
 

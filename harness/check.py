@@ -33,7 +33,8 @@ from harness.sandbox import Wanted, use_sandbox
 from harness.slowdown import slowed
 from harness.source import seal
 from harness.store import AttemptFolder
-from harness.task import LoadedTask, load_task
+from harness.task import LoadedTask
+from harness.task_file import load_task
 from harness.timing.client import measure
 from harness.timing.measurement import Measurement, Protocol
 from harness.workspace import require_writable, terminable, workspace

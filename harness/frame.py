@@ -31,7 +31,8 @@ from harness.selection import settle_best
 from harness.source import seal
 from harness.stopping import check_stop
 from harness.store import RunFolder, create_run, write_atomic
-from harness.task import LoadedTask, load_task
+from harness.task import LoadedTask
+from harness.task_file import load_task
 from harness.text import counted
 from harness.verdict import Verdict
 from harness.workspace import clear, require_writable, terminable, workspace

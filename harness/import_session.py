@@ -28,7 +28,8 @@ from harness.recorded_patch import RecordedPatch, patch_of
 from harness.show import shown_path
 from harness.source import seal
 from harness.store import AttemptFolder, RunFolder, create_run, write_atomic
-from harness.task import LoadedTask, load_task
+from harness.task import LoadedTask
+from harness.task_file import load_task
 from harness.text import counted, safe
 from harness.verdict import NOT_JUDGED, Cost, PatchStats, Tokens, Verdict
 

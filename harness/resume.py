@@ -28,7 +28,7 @@ from harness.run import RunOutcome, agent_for, limits_of
 from harness.run_budget import RunBudget, Spent
 from harness.spent import session_cost
 from harness.store import RunFolder, find_run
-from harness.task import find_task_file
+from harness.task_file import find_task_file
 from harness.timing.machine import describe_device
 from harness.verdict import Verdict
 

@@ -19,7 +19,8 @@ from harness.plan import made_of
 from harness.sandbox import Wanted, use_sandbox
 from harness.source import seal
 from harness.store import make_folder
-from harness.task import LoadedTask, load_task
+from harness.task import LoadedTask
+from harness.task_file import load_task
 from harness.text import counted
 from harness.timing.measurement import Protocol
 from harness.workspace import require_writable, terminable, workspace

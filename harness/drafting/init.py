@@ -21,7 +21,8 @@ from harness.errors import BuildFailed, UsageError
 from harness.git import GitError, run_git
 from harness.sandbox import Wanted, use_sandbox
 from harness.source import seal
-from harness.task import LoadedTask, Source, Task, load_task
+from harness.task import LoadedTask, Source, Task
+from harness.task_file import load_task
 from harness.text import printable
 from harness.workspace import require_writable, terminable, workspace
 

@@ -12,7 +12,8 @@ from harness.correctness import run_tests
 from harness.drafting.draft import Draft, write_draft
 from harness.drafting.record import mentions
 from harness.errors import TaskError
-from harness.task import LoadedTask, load_task
+from harness.task import LoadedTask
+from harness.task_file import load_task
 from harness.text import printable
 from harness.timing.client import check_outputs
 from harness.timing.measurement import Refusal, WrongOutput

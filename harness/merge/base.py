@@ -12,7 +12,8 @@ from harness.events import RunStarted
 from harness.git import GitError, Repository
 from harness.merge.home import Home, home_of_source, seal_commit
 from harness.source import is_local, seal
-from harness.task import LoadedTask, load_task
+from harness.task import LoadedTask
+from harness.task_file import load_task
 
 
 @dataclass(frozen=True)

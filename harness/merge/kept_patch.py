@@ -14,7 +14,7 @@ from harness.patch import apply, take_diff
 from harness.show import patch_file
 from harness.source import seal
 from harness.store import AttemptFolder, find_attempt
-from harness.task import load_task
+from harness.task_file import load_task
 from harness.verdict import Verdict
 
 

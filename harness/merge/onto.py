@@ -20,7 +20,8 @@ from harness.merge.kept_patch import KeptPatch, with_hashes
 from harness.merge.versions import TargetVersion, versions_of
 from harness.run import RunOptions, require_readable, verify_task
 from harness.source import seal
-from harness.task import LoadedTask, load_task
+from harness.task import LoadedTask
+from harness.task_file import load_task
 from harness.text import interval_text
 from harness.verdict import Interval, Record, Verdict
 

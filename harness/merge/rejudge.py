@@ -26,7 +26,8 @@ from harness.report.material import MOST_SAMPLES_BYTES
 from harness.run import RunOptions, RunOutcome, verify_task
 from harness.selection import ALPHA, overall_values
 from harness.source import seal
-from harness.task import LoadedTask, load_task
+from harness.task import LoadedTask
+from harness.task_file import load_task
 from harness.text import interval_text, shortened
 from harness.timing.measurement import Sample
 from harness.timing.statistics import hodges_lehmann

@@ -14,7 +14,8 @@ from harness import __version__
 from harness.errors import UsageError
 from harness.options import RunOptions
 from harness.sandbox import Wanted, use_sandbox
-from harness.task import LoadedTask, load_task
+from harness.task import LoadedTask
+from harness.task_file import load_task
 from harness.tool_service.checkout import make_checkout
 
 _INSTRUCTIONS = """\

@@ -23,7 +23,7 @@ from benchmarks.moe_align_figures import (
 from benchmarks.moe_align_published import ANCHORS, BEST, SHAPES, TRITON, VLLM
 from benchmarks.moe_align_tables import BEGIN, END, by_shape, summary, verdicts, whole, with_tables
 from harness.references import load_references
-from harness.task import load_task
+from harness.task_file import load_task
 from harness.text import interval_text
 from harness.verdict_folder import read_state
 

@@ -18,7 +18,7 @@ from harness.journal import strict_json  # noqa: E402
 from harness.report.build import html_report  # noqa: E402
 from harness.report.material import read_run  # noqa: E402
 from harness.store import RunFolder  # noqa: E402
-from harness.task import BUNDLED  # noqa: E402
+from harness.task_file import BUNDLED  # noqa: E402
 
 RECORD = BUNDLED / "moe_align" / "records" / "h100"
 TARGET = HERE.parent.parent / "docs" / "pictures"

@@ -15,7 +15,7 @@ from harness.git import Repository
 from harness.patch import take_diff
 from harness.sandbox import Confinement, Sandbox, scrubbed_environment
 from harness.source import seal
-from harness.task import load_task
+from harness.task_file import load_task
 
 __all__ = ["sandbox"]
 

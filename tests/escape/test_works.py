@@ -17,7 +17,7 @@ from agent.shell import run_command
 from harness import worktree
 from harness.sandbox import Confinement, Sandbox, SandboxUnavailable, host_pid, lineage, scrubbed_environment
 from harness.source import seal
-from harness.task import load_task
+from harness.task_file import load_task
 
 __all__ = ["ground", "sandbox"]
 

@@ -13,7 +13,7 @@ from harness.correctness import run_tests
 from harness.evaluate import Judge, Judgement
 from harness.source import seal
 from harness.store import AttemptFolder
-from harness.task import load_task
+from harness.task_file import load_task
 from harness.timing.machine import describe_device
 from harness.timing.measurement import Protocol
 from harness.verdict import Interval, NoiseFloor

@@ -15,7 +15,7 @@ from harness.errors import NoPatch, Rejected
 from harness.git import Repository
 from harness.patch import apply
 from harness.source import seal
-from harness.task import load_task
+from harness.task_file import load_task
 
 
 def sealed(tiny: TinyTask, tmp_path: Path, files: dict[str, bytes]) -> Repository:

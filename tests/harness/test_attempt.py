@@ -17,7 +17,7 @@ from harness.attempt import Setup, run_attempt
 from harness.evaluate import Judge
 from harness.source import seal
 from harness.store import RunFolder
-from harness.task import load_task
+from harness.task_file import load_task
 
 
 @dataclass

@@ -21,7 +21,7 @@ from harness.evaluate import Judge, Judgement
 from harness.patch import Change, Patch
 from harness.source import seal
 from harness.store import AttemptFolder, RunFolder
-from harness.task import load_task
+from harness.task_file import load_task
 from harness.verdict import Interval
 
 SLOW = "for _ in range(20):"

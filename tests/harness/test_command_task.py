@@ -10,7 +10,7 @@ from tiny_task import TinyTask
 from harness.errors import TaskError
 from harness.metric import command_spec, trusted_scripts
 from harness.run import RunOptions, RunOutcome, run_task, verify_task
-from harness.task import load_task
+from harness.task_file import load_task
 
 pytestmark = pytest.mark.slow
 

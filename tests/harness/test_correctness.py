@@ -9,7 +9,7 @@ from tiny_task import TinyTask
 
 from harness.correctness import TestReport, require_all, run_tests
 from harness.errors import Incorrect
-from harness.task import load_task
+from harness.task_file import load_task
 
 PASSING = "tests.test_core::test_total"
 

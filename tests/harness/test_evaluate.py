@@ -13,7 +13,7 @@ from harness.admission import Base, admit
 from harness.evaluate import Judge, Judgement
 from harness.source import seal
 from harness.store import AttemptFolder
-from harness.task import load_task
+from harness.task_file import load_task
 
 
 @pytest.fixture(scope="module")

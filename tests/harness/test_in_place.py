@@ -10,7 +10,7 @@ from tiny_task import TinyTask
 from harness.built_tree import BuiltTree
 from harness.errors import InfraFailed, Rejected
 from harness.fingerprint import Fingerprint
-from harness.task import load_task
+from harness.task_file import load_task
 from harness.trusted import TrustedFiles
 
 

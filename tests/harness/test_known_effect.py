@@ -12,7 +12,7 @@ from harness.errors import AdmissionError
 from harness.events import AdmissionStep, Event
 from harness.known_effect import what_is_missed
 from harness.source import seal
-from harness.task import load_task
+from harness.task_file import load_task
 from harness.verdict import Interval
 
 

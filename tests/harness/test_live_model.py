@@ -18,7 +18,8 @@ from harness.limits import with_limits
 from harness.live_model import LiveModel, LiveOptions, live_model
 from harness.options import RunOptions
 from harness.run import run_task
-from harness.task import Task, load_task
+from harness.task import Task
+from harness.task_file import load_task
 
 # Known to nobody and of no one's own: nothing is asked of it by these tests, and it would not answer.
 FAR = "https://llm.invalid/v1"

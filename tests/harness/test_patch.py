@@ -14,7 +14,7 @@ from harness.errors import NoPatch, Rejected
 from harness.git import Repository
 from harness.patch import apply, hold_against_policy, take_diff
 from harness.source import seal
-from harness.task import load_task
+from harness.task_file import load_task
 
 TARGET_FILES = ["tiny/core.py"]
 

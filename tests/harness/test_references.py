@@ -20,7 +20,7 @@ from harness.report.build import report
 from harness.report.material import read_run
 from harness.run import RunOptions, verify_task
 from harness.store import find_run
-from harness.task import load_task
+from harness.task_file import load_task
 
 
 def figures(**changes: Any) -> References:  # noqa: ANN401 - any field of the table

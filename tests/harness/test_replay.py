@@ -23,7 +23,7 @@ from harness.replay_agent import ReplayAgent
 from harness.run import RunOptions
 from harness.source import seal
 from harness.store import AttemptFolder, RunFolder
-from harness.task import load_task
+from harness.task_file import load_task
 
 CALLS: list[tuple[str, dict[str, object]]] = [
     ("shell", {"command": "cat tiny/core.py; test -f tests/test_core.py"}),

@@ -26,7 +26,7 @@ from harness.resume import ResumeOptions, resume_run
 from harness.run import RunOutcome, run_task
 from harness.source import seal
 from harness.store import RunFolder, find_run, find_runs
-from harness.task import load_task
+from harness.task_file import load_task
 from harness.verdict import Verdict
 from harness.workspace import is_in_use
 

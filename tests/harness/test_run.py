@@ -20,7 +20,7 @@ from harness.events import Event
 from harness.journal import fold, read_events
 from harness.run import RunOptions, RunOutcome, run_task, verify_task
 from harness.source import seal
-from harness.task import load_task
+from harness.task_file import load_task
 
 FAST = """\
 *** Begin Patch

@@ -11,7 +11,7 @@ from harness.search import strategy_note, strategy_of
 from harness.strategy import strategy_for
 from harness.strategy.evolve import Evolve
 from harness.strategy.refine import Refine
-from harness.task import load_task
+from harness.task_file import load_task
 
 
 def test_the_command_line_beats_the_task_and_keeps_its_parameters(tiny: TinyTask) -> None:

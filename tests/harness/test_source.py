@@ -18,7 +18,7 @@ from harness.journal import Journal
 from harness.pip_settings import PYPI, read_settings
 from harness.source import copy_folder, seal
 from harness.store import create_run
-from harness.task import load_task
+from harness.task_file import load_task
 from harness.workspace import workspace
 
 

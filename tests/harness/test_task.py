@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from harness.errors import TaskError
-from harness.task import BUNDLED, find_task_file, load_task, task_schema
+from harness.task import task_schema
+from harness.task_file import BUNDLED, find_task_file, load_task
 
 GOOD = """\
 name: tiny

@@ -18,7 +18,7 @@ from harness.attempt import Setup, verify_patch
 from harness.evaluate import Judge
 from harness.source import seal
 from harness.store import create_run
-from harness.task import load_task
+from harness.task_file import load_task
 from harness.verdict import Verdict
 
 pytestmark = pytest.mark.slow

@@ -13,7 +13,7 @@ from tiny_task import TinyTask
 from harness import worktree
 from harness.git import Repository, run_git
 from harness.source import seal
-from harness.task import load_task
+from harness.task_file import load_task
 
 MANY = 24
 ADD = """

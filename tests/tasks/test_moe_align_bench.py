@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import torch
 
-from harness.task import load_task
+from harness.task_file import load_task
 from harness.timing.bench import Workload, load_bench
 
 TASK = Path(__file__).resolve().parents[2] / "tasks" / "moe_align.yaml"

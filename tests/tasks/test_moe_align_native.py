@@ -20,7 +20,8 @@ from harness.patch import apply, take_diff
 from harness.placebo import placebo
 from harness.source import seal
 from harness.store import AttemptFolder
-from harness.task import LoadedTask, load_task
+from harness.task import LoadedTask
+from harness.task_file import load_task
 from harness.timing.client import check_outputs, measure
 from harness.timing.measurement import ADVISORY, Measurement
 from harness.verdict import Device, Interval, NoiseFloor

@@ -13,7 +13,7 @@ import pytest
 
 from agent.patch_apply import apply_patch
 from harness.source import seal
-from harness.task import load_task
+from harness.task_file import load_task
 
 TASK = Path(__file__).resolve().parents[2] / "tasks" / "moe_align.yaml"
 # Left behind by whoever worked in the folder; a checkout has none.

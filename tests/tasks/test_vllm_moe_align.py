@@ -20,7 +20,8 @@ from harness.git import Repository
 from harness.patch import Patch, hold_against_policy, take_diff
 from harness.public_api import require_unbroken_api
 from harness.source import seal
-from harness.task import LoadedTask, load_task
+from harness.task import LoadedTask
+from harness.task_file import load_task
 from harness.timing.bench import Bench, Workload, load_bench
 
 FILE = Path("vllm/model_executor/layers/fused_moe/fused_moe.py")

@@ -28,7 +28,7 @@ from harness.plan import Admission
 from harness.run_budget import RunBudget, RunLimits, Spent
 from harness.source import seal
 from harness.store import RunFolder
-from harness.task import load_task
+from harness.task_file import load_task
 from harness.timing.machine import describe_device
 from harness.verdict import Device, Interval, NoiseFloor
 

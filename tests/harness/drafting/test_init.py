@@ -10,7 +10,7 @@ import pytest
 from command_line import harness
 
 from harness.admission import NOISE_PROTOCOL, job_for
-from harness.task import load_task
+from harness.task_file import load_task
 from harness.timing.client import check_outputs
 from harness.timing.measurement import WrongOutput
 

@@ -16,7 +16,8 @@ from harness.agents import Agent, make_agent
 from harness.git import Repository
 from harness.patch import take_diff
 from harness.source import seal
-from harness.task import LoadedTask, load_task
+from harness.task import LoadedTask
+from harness.task_file import load_task
 from harness.workbench import WorktreeBench
 
 PROMPT = "Make tiny.total faster. ünïcode\n"

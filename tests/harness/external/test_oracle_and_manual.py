@@ -16,7 +16,7 @@ from agent.budget import Limits
 from agent.loop import AgentOutcome
 from harness.agents import make_agent
 from harness.errors import AgentFailed, UsageError
-from harness.task import load_task
+from harness.task_file import load_task
 
 ROOT = Path(__file__).parents[3]
 

@@ -22,7 +22,7 @@ from harness.merge.bundle import archive
 from harness.patch import apply, take_diff
 from harness.source import seal
 from harness.store import AttemptFolder
-from harness.task import load_task
+from harness.task_file import load_task
 from harness.verdict import PatchStats, Verdict
 
 Files = dict[str, bytes]

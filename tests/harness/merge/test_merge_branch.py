@@ -19,7 +19,7 @@ from harness.merge.landing import landing
 from harness.patch import Patch, apply, take_diff
 from harness.source import seal
 from harness.store import AttemptFolder
-from harness.task import load_task
+from harness.task_file import load_task
 
 
 def with_branch(folder: AttemptFolder, tmp_path: Path, repo: Path | None = None, name: str = "faster") -> Exported:

@@ -19,7 +19,7 @@ from harness.merge.onto import Onto, OntoReport
 from harness.merge.versions import versions_of
 from harness.options import RunOptions
 from harness.source import seal
-from harness.task import load_task
+from harness.task_file import load_task
 
 
 def change(tiny: TinyTask, old: str, new: str, message: str) -> str:

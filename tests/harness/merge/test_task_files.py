@@ -17,7 +17,8 @@ from harness.merge.bundle import Contents, add_base
 from harness.merge.home import with_source
 from harness.merge.task_files import task_files
 from harness.source import seal
-from harness.task import LoadedTask, Source, load_task
+from harness.task import LoadedTask, Source
+from harness.task_file import load_task
 
 
 def taken(tiny: TinyTask, *, hidden_tests: bool = True) -> dict[str, bytes]:

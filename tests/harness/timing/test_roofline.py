@@ -8,7 +8,7 @@ import pytest
 from records import device
 
 from harness.errors import TaskError
-from harness.task import load_task
+from harness.task_file import load_task
 from harness.timing.bench import Bench, load_bench
 from harness.timing.roofline import BANDWIDTHS, floor_us, least_bytes
 
