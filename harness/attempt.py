@@ -36,7 +36,6 @@ from harness.events import (
     TimingProgress,
 )
 from harness.git import Repository
-from harness.journal import strict_json
 from harness.kept import keep_outcome, kept_outcome, start_over
 from harness.patch import SCRATCH
 from harness.replay_agent import ReplayAgent
@@ -45,6 +44,7 @@ from harness.run_budget import RunBudget
 from harness.sandbox import current_sandbox
 from harness.start import begin_with, require_change
 from harness.store import RunFolder, write_atomic
+from harness.strict_json import strict_json
 from harness.timing.measurement import Progress
 from harness.verdict import Cost, Tokens, Verdict
 from harness.waiting import Tell, watched

@@ -10,8 +10,8 @@ from __future__ import annotations
 from pydantic import Field, ValidationError
 
 from harness.errors import UsageError
-from harness.journal import strict_json
 from harness.store import AttemptFolder, storage_error, write_atomic
+from harness.strict_json import strict_json
 from harness.verdict import Record
 
 

@@ -52,7 +52,7 @@ def ablate(
     from harness.ablation.ablate import ablate as take_apart  # noqa: PLC0415
     from harness.ablation.asked import find_patch  # noqa: PLC0415
     from harness.ablation.display import ablation_shown  # noqa: PLC0415
-    from harness.journal import strict_json  # noqa: PLC0415
+    from harness.strict_json import strict_json  # noqa: PLC0415
     from harness.text import printable  # noqa: PLC0415
 
     asked = find_patch(out, patch, task, by)

@@ -57,12 +57,12 @@ def replay(
 ) -> None:
     """Play a recorded session on today's target: every call in it really happens, and the patch is judged."""
     from harness.display import print_summary, watching  # noqa: PLC0415
-    from harness.journal import strict_json  # noqa: PLC0415
     from harness.replay import load_recorded, options_for  # noqa: PLC0415
     from harness.replay import replay as play  # noqa: PLC0415
     from harness.run import RunOptions  # noqa: PLC0415
     from harness.sandbox import harden_self  # noqa: PLC0415
     from harness.store import find_attempt  # noqa: PLC0415
+    from harness.strict_json import strict_json  # noqa: PLC0415
 
     harden_self()
     recorded = load_recorded(find_attempt(out, attempt))
@@ -87,8 +87,8 @@ def export_session(
 ) -> None:
     """Write a session in a form that other tools read: ATIF, the Agent Trajectory Interchange Format."""
     from harness.export_session import session_as_atif  # noqa: PLC0415
-    from harness.journal import strict_json  # noqa: PLC0415
     from harness.store import find_attempt, write_atomic  # noqa: PLC0415
+    from harness.strict_json import strict_json  # noqa: PLC0415
 
     document = strict_json(session_as_atif(find_attempt(out, attempt)), indent=2) + "\n"
     if str(output) == "-":

@@ -27,8 +27,8 @@ def steer(
     The run may be under way, or over: then `harness resume RUN -n N` adds attempts that read it.
     """
     from harness.hints import MOST_CHARACTERS  # noqa: PLC0415 - what a help text needs is imported above
-    from harness.journal import strict_json  # noqa: PLC0415
     from harness.steer import steer as give  # noqa: PLC0415
+    from harness.strict_json import strict_json  # noqa: PLC0415
     from harness.text import printable  # noqa: PLC0415
 
     # Of what never ends, no more is read than it takes to refuse it.

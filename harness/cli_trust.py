@@ -31,7 +31,7 @@ def check(
     """
     from harness.check import check_task  # noqa: PLC0415
     from harness.check_display import report_table, watching_checks  # noqa: PLC0415
-    from harness.journal import strict_json  # noqa: PLC0415
+    from harness.strict_json import strict_json  # noqa: PLC0415
 
     report = check_task(task, worktrees, seed, watching_checks(), sandbox=sandbox)
     if json:

@@ -93,9 +93,9 @@ def verify(
 
 def _patch(patch: Path, options: RunOptions, require: float | None, *, json: bool) -> None:
     from harness.display import print_summary, watching  # noqa: PLC0415
-    from harness.journal import strict_json  # noqa: PLC0415
     from harness.merge.kept_patch import kept_patch  # noqa: PLC0415
     from harness.run import verify_task  # noqa: PLC0415
+    from harness.strict_json import strict_json  # noqa: PLC0415
 
     kept = kept_patch(patch, options)
     with watching(json=False) as emit:
@@ -109,9 +109,9 @@ def _patch(patch: Path, options: RunOptions, require: float | None, *, json: boo
 
 def _bundle(bundle: Path, options: RunOptions, require: float | None, *, trust: bool, json: bool) -> None:
     from harness.display import print_summary, watching  # noqa: PLC0415
-    from harness.journal import strict_json  # noqa: PLC0415
     from harness.merge.rejudge import rejudge  # noqa: PLC0415
     from harness.merge.rejudge_display import rendered  # noqa: PLC0415
+    from harness.strict_json import strict_json  # noqa: PLC0415
 
     if trust and not options.task:
         complain("The bundle's bench runs unconfined, as you: that is what --trust says.")
@@ -127,10 +127,10 @@ def _bundle(bundle: Path, options: RunOptions, require: float | None, *, trust: 
 
 def _onto(patch: Path, names: list[str], options: RunOptions, require: float | None, *, json: bool) -> None:
     from harness.display import watching  # noqa: PLC0415
-    from harness.journal import strict_json  # noqa: PLC0415
     from harness.merge.kept_patch import kept_patch  # noqa: PLC0415
     from harness.merge.onto import verify_onto  # noqa: PLC0415
     from harness.merge.onto_display import rendered  # noqa: PLC0415
+    from harness.strict_json import strict_json  # noqa: PLC0415
 
     kept = kept_patch(patch, options)
     with watching(json=False) as emit:

@@ -19,12 +19,12 @@ from harness.conclusions import conclude, ending, measure_twice, with_workload
 from harness.correctness import require_all, run_tests
 from harness.errors import AttemptEnded, Incorrect, InfraFailed, InfrastructureError, Status
 from harness.events import Phase
-from harness.journal import strict_json
 from harness.noise import noise_of, require_quiet
 from harness.patch import Patch, apply, hold_against_policy, take_diff
 from harness.policy import added_findings, require_honest
 from harness.public_api import require_unbroken_api
 from harness.store import AttemptFolder, write_atomic
+from harness.strict_json import strict_json
 from harness.task import LoadedTask
 from harness.text import without_middle
 from harness.timing.client import check_outputs, measure

@@ -8,7 +8,8 @@ from agent.atif import SessionFacts, to_atif
 from agent.trajectory import TrajectoryError, read_trajectory
 from harness import __version__
 from harness.errors import UsageError
-from harness.journal import RunState, fold, read_events
+from harness.journal import read_events
+from harness.run_state import RunState, fold
 from harness.store import AttemptFolder
 from harness.verdict import Verdict
 

@@ -23,11 +23,13 @@ from harness.admission import now
 from harness.errors import UsageError
 from harness.events import AgentStep, AttemptFinished, AttemptStarted, RunFinished, RunStarted
 from harness.git import Repository
-from harness.journal import Journal, fold, read_events, strict_json
+from harness.journal import Journal, read_events
 from harness.recorded_patch import RecordedPatch, patch_of
+from harness.run_state import fold
 from harness.show import shown_path
 from harness.source import seal
 from harness.store import AttemptFolder, RunFolder, create_run, write_atomic
+from harness.strict_json import strict_json
 from harness.task import LoadedTask
 from harness.task_file import load_task
 from harness.text import counted, safe

@@ -1,42 +1,22 @@
-"""The journal: one append-only file a run, one event a line; what a run is, is what folding it gives."""
+"""The journal: one append-only file a run, one event a line. `harness.run_state` folds it into what the run is."""
 
 from __future__ import annotations
 
 import contextlib
 import errno
 import fcntl
-import json
-import math
 import os
 import time
-from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
 from pydantic import ValidationError
 
 from harness.errors import HarnessError, StorageError
-from harness.events import (
-    Admitted,
-    AgentStep,
-    AttemptBriefed,
-    AttemptFinished,
-    AttemptStarted,
-    AttemptWaiting,
-    Event,
-    EventAdapter,
-    Phase,
-    PhaseStarted,
-    RunFinished,
-    RunResumed,
-    RunStarted,
-    TimingProgress,
-)
+from harness.events import Event, EventAdapter, TimingProgress
 from harness.file_lock import is_locked
 from harness.garbage import no_search_for_cycles
-from harness.verdict import Verdict
+from harness.strict_json import strict_json
 
 LOCK_PATIENCE_SECONDS = 0.5
 
@@ -44,33 +24,6 @@ LOCK_PATIENCE_SECONDS = 0.5
 def encode_event(event: Event) -> str:
     """One line of strict JSON, without its newline, that `EventAdapter.validate_json` reads back."""
     return strict_json(event.model_dump())
-
-
-def strict_json(content: Any, indent: int | None = None) -> str:  # noqa: ANN401 - any JSON value
-    """JSON that every reader takes and that reads back as what it was.
-
-    Pydantic's own turns infinities into null, which does not read back as a number, and refuses lone
-    surrogates, which an agent's output may hold; neither may cost a run its record. Infinities become the
-    strings that pydantic reads as such, surrogates question marks.
-    """
-    try:
-        text = json.dumps(content, ensure_ascii=False, allow_nan=False, indent=indent)
-        text.encode()
-    except ValueError:
-        text = json.dumps(_storable(content), ensure_ascii=False, allow_nan=False, indent=indent)
-    return text
-
-
-def _storable(value: Any) -> Any:  # noqa: ANN401 - any JSON value
-    if isinstance(value, dict):
-        return {key: _storable(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_storable(item) for item in value]
-    if isinstance(value, str):
-        return value.encode("utf-8", "replace").decode("utf-8")
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
-    return value
 
 
 class Journal:
@@ -234,93 +187,6 @@ def _parse_all(path: Path, lines: list[bytes]) -> list[Event]:
                 "restore it, or move the run's folder away.",
             )
     return events
-
-
-@dataclass(frozen=True)
-class AttemptState:
-    """How far an attempt came: the phase it is in, the agent's steps so far, and its verdict once it has one.
-
-    `waits` while it waits to measure, or for a measurement to end.
-    """
-
-    phase: Phase | None = None
-    steps: int = 0
-    verdict: Verdict | None = None
-    waits: bool = False
-
-    @property
-    def doing(self) -> str:
-        """What it is at, in words; empty before its first phase."""
-        return f"{self.phase}, waiting its turn" if self.phase and self.waits else self.phase or ""
-
-
-@dataclass(frozen=True)
-class RunState:
-    """What a journal says about its run. `attempts` is in the order in which they started.
-
-    `started.attempts` counts those that were added since.
-
-    `finished` is false for a run that was killed or is still going; `interrupted` means that it was told to end,
-    `error` that it ended before its attempts did, and why; `budget` that one of the run's own limits ended it.
-    `briefs` is what the search strategy told each attempt, by its name; empty for runs of older versions.
-    """
-
-    started: RunStarted | None = None
-    admitted: Admitted | None = None
-    attempts: dict[str, AttemptState] = field(default_factory=dict)
-    finished: bool = False
-    interrupted: bool = False
-    error: str | None = None
-    budget: str | None = None
-    briefs: dict[str, AttemptBriefed] = field(default_factory=dict)
-
-    @property
-    def verdicts(self) -> list[Verdict]:
-        """Verdicts of the attempts that have one, in the order in which they started."""
-        return [state.verdict for state in self.attempts.values() if state.verdict is not None]
-
-
-def fold(events: Iterable[Event]) -> RunState:
-    """The state of a run after these events. An attempt that starts over loses what it had not finished."""
-    started: RunStarted | None = None
-    admitted: Admitted | None = None
-    attempts: dict[str, AttemptState] = {}
-    briefs: dict[str, AttemptBriefed] = {}
-    last: Event | None = None
-    for event in events:
-        if isinstance(event, RunStarted):
-            started = event
-        elif isinstance(event, RunResumed) and started is not None:
-            started = started.model_copy(update={"attempts": event.attempts - started.controls})
-        elif isinstance(event, Admitted):
-            admitted = event
-        elif isinstance(event, AttemptBriefed):
-            briefs[event.attempt] = event
-        elif isinstance(event, AttemptStarted):
-            attempts[event.attempt] = AttemptState()
-        elif isinstance(event, PhaseStarted | AgentStep | AttemptWaiting | AttemptFinished):
-            attempts[event.attempt] = _after(attempts.get(event.attempt, AttemptState()), event)
-        elif isinstance(event, RunFinished):
-            # Only when all is over is it known from how many the best was chosen: the last word counts.
-            for verdict in event.attempts:
-                name = str(verdict.attempt)
-                attempts[name] = replace(attempts.get(name, AttemptState()), verdict=verdict)
-        last = event
-    if not isinstance(last, RunFinished):  # Never ended, or ended and was resumed.
-        return RunState(started, admitted, attempts, briefs=briefs)
-    return RunState(started, admitted, attempts, True, last.interrupted, last.error, last.budget, briefs)
-
-
-def _after(state: AttemptState, event: PhaseStarted | AgentStep | AttemptWaiting | AttemptFinished) -> AttemptState:
-    match event:
-        case PhaseStarted():
-            return replace(state, phase=event.phase, waits=False)
-        case AgentStep():
-            return replace(state, steps=event.step, waits=False)
-        case AttemptWaiting():
-            return replace(state, waits=not event.over)
-        case AttemptFinished():
-            return replace(state, verdict=event.verdict)
 
 
 def _cannot(verb: str, path: Path, error: OSError) -> StorageError:

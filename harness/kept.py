@@ -7,8 +7,8 @@ from pathlib import Path
 from pydantic import TypeAdapter, ValidationError
 
 from agent.loop import AgentOutcome
-from harness.journal import strict_json
 from harness.store import AttemptFolder, make_folder, storage_error, write_atomic
+from harness.strict_json import strict_json
 from harness.verdict import Verdict
 
 _Outcome: TypeAdapter[AgentOutcome] = TypeAdapter(AgentOutcome)

@@ -15,8 +15,8 @@ from filelock import FileLock, Timeout
 from pydantic import ValidationError
 
 from harness.errors import StorageError
-from harness.journal import strict_json
 from harness.store import make_folder, storage_error, write_atomic
+from harness.strict_json import strict_json
 from harness.verdict import Record
 
 LOCK_SECONDS = 10.0

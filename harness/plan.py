@@ -17,9 +17,10 @@ from pydantic import Field, ValidationError
 from harness import __version__
 from harness.errors import UsageError
 from harness.fingerprint import Fingerprint
-from harness.journal import no_journal, strict_json
+from harness.journal import no_journal
 from harness.metric import trusted_scripts
 from harness.store import RunFolder, write_atomic
+from harness.strict_json import strict_json
 from harness.task import LoadedTask
 from harness.timing.measurement import Workload
 from harness.verdict import REFERENCE, Device, NoiseFloor, Record

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from harness.strict_json import strict_json
+
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
@@ -24,8 +26,6 @@ def print_parts(*parts: RenderableType) -> None:
 
 def print_json(document: object) -> None:
     """Print what a program asked for."""
-    from harness.journal import strict_json  # noqa: PLC0415 - brings in pydantic
-
     typer.echo(strict_json(document, indent=2))
 
 

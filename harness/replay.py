@@ -16,12 +16,14 @@ from harness.errors import UsageError
 from harness.events import Emit, RunStarted
 from harness.git import Repository
 from harness.import_session import UNKNOWN
-from harness.journal import fold, read_events, strict_json
+from harness.journal import read_events
 from harness.replay_agent import ReplayAgent
 from harness.run import RunOptions, RunOutcome, run_agent_once
+from harness.run_state import fold
 from harness.session_differences import Difference, differences
 from harness.start import begin_with
 from harness.store import AttemptFolder, write_atomic
+from harness.strict_json import strict_json
 from harness.text import safe
 from harness.verdict import Verdict
 

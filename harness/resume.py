@@ -20,12 +20,13 @@ from harness.cluster.nodes import device_begun_on
 from harness.errors import TaskError, UsageError
 from harness.events import AttemptFinished, Emit, Event, RunResumed, RunStarted
 from harness.frame import Frame, frame
-from harness.journal import fold, is_being_written, read_events
+from harness.journal import is_being_written, read_events
 from harness.kept import kept_outcome, kept_verdict, tries
 from harness.options import ExecutorKind, RunOptions, options_from_json, options_to_json, require_possible
 from harness.plan import Plan, made_of, read_admission, read_plan, write_plan
 from harness.run import RunOutcome, agent_for, limits_of
 from harness.run_budget import RunBudget, Spent
+from harness.run_state import fold
 from harness.spent import session_cost
 from harness.store import RunFolder, find_run
 from harness.task_file import find_task_file

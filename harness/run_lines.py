@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import HarnessError
-from harness.journal import RunState, fold, is_being_written, read_events
+from harness.journal import is_being_written, read_events
+from harness.run_state import RunState, fold
 from harness.selection import winner
 from harness.show import STYLES
 from harness.store import RunFolder

@@ -15,8 +15,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from statistics import fmean, stdev
 
-from harness.journal import strict_json
 from harness.store import RunFolder, write_atomic
+from harness.strict_json import strict_json
 from harness.timing.measurement import Measurement, Protocol, Sample
 from harness.timing.statistics import Estimate, critical_value, hodges_lehmann, session_value
 from harness.verdict import Interval, Verdict

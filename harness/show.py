@@ -11,7 +11,7 @@ from harness.bars import WorkloadBars
 from harness.brief_view import brief_json, brief_parts
 from harness.errors import StorageError
 from harness.evidence import patch_statistics, timeline
-from harness.journal import AttemptState, RunState
+from harness.run_state import AttemptState, RunState
 from harness.store import AttemptFolder
 from harness.text import amount, counted, duration_text, interval_text, printable, safe
 from harness.verdict import Cost, Verdict, WorkloadResult

@@ -13,7 +13,8 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from harness.errors import HarnessError, StorageError
-from harness.journal import AttemptState, RunState, fold, read_events
+from harness.journal import read_events
+from harness.run_state import AttemptState, RunState, fold
 from harness.verdict import Verdict
 
 JOURNAL = "journal.jsonl"

@@ -18,8 +18,9 @@ from harness.events import (
     RunFinished,
     RunStarted,
 )
-from harness.journal import encode_event, strict_json
+from harness.journal import encode_event
 from harness.store import RunFolder
+from harness.strict_json import strict_json
 from harness.timing.gpu_records import GpuBlock, GpuEvidence
 from harness.timing.measurement import Measurement, Sample
 from harness.verdict import (

@@ -8,8 +8,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from harness.ablation.records import Ablation
-from harness.journal import strict_json
 from harness.store import write_atomic
+from harness.strict_json import strict_json
 from harness.timing.machine import describe_device
 
 FILE = "ablation.json"

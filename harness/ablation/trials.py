@@ -13,8 +13,8 @@ from harness.admission import job_for
 from harness.conclusions import ending
 from harness.errors import AttemptEnded, InfrastructureError, Rejected
 from harness.evaluate import Candidate, Judge, Judgement
-from harness.journal import strict_json
 from harness.store import AttemptFolder, write_atomic
+from harness.strict_json import strict_json
 from harness.timing.client import measure
 from harness.timing.measurement import Measurement
 from harness.worktree import remove_folder

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from harness.board.database import opened
 from harness.errors import HarnessError
-from harness.journal import fold, read_events, strict_json
+from harness.journal import read_events
+from harness.run_state import fold
 from harness.store import RunFolder
+from harness.strict_json import strict_json
 from harness.verdict import Verdict
 
 if TYPE_CHECKING:

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from harness.errors import HarnessError
-from harness.journal import RunState, fold, read_events
+from harness.journal import read_events
 from harness.report.material import is_plain
+from harness.run_state import RunState, fold
 from harness.show import patch_file
 from harness.store import AttemptFolder, RunFolder
 from harness.verdict import Verdict

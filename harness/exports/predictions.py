@@ -10,8 +10,8 @@ from typing import TextIO
 
 from harness.exports.attempts import Export, JudgedAttempt, attempts_of
 from harness.exports.whole_file import whole_file
-from harness.journal import strict_json
 from harness.store import RunFolder
+from harness.strict_json import strict_json
 
 STDOUT = "-"
 

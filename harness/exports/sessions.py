@@ -8,8 +8,8 @@ from pathlib import Path
 from harness.errors import UsageError
 from harness.export_session import session_as_atif
 from harness.exports.attempts import Export, attempts_of
-from harness.journal import strict_json
 from harness.store import RunFolder, make_folder, write_atomic
+from harness.strict_json import strict_json
 
 
 def write_sessions(runs: Iterable[RunFolder], folder: Path) -> Export:

@@ -24,10 +24,10 @@ from harness.board.publish import run_key
 from harness.errors import InfrastructureError, UsageError
 from harness.exports.attempts import Export, JudgedAttempt, attempts_of
 from harness.exports.tracker_values import attempt_metrics, attempt_params, attempt_tags, run_metrics, run_params
-from harness.journal import strict_json
 from harness.report.build import write_report
 from harness.report.material import read_run
 from harness.store import RunFolder
+from harness.strict_json import strict_json
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -24,10 +24,10 @@ from typing import Literal
 
 from harness import __version__
 from harness.errors import UsageError
-from harness.journal import strict_json
 from harness.merge.base import OldBase
 from harness.merge.task_files import task_files
 from harness.store import AttemptFolder
+from harness.strict_json import strict_json
 from harness.verdict import Record, Verdict
 
 FORMAT = 1

@@ -7,10 +7,11 @@ from pathlib import Path
 
 from harness.errors import Rejected, TaskError, UsageError
 from harness.events import RunStarted
-from harness.journal import fold, read_events
+from harness.journal import read_events
 from harness.merge.base import old_base
 from harness.options import RunOptions
 from harness.patch import apply, take_diff
+from harness.run_state import fold
 from harness.show import patch_file
 from harness.source import seal
 from harness.store import AttemptFolder, find_attempt

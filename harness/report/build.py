@@ -8,7 +8,6 @@ from typing import Any
 
 from harness import __version__
 from harness.errors import UsageError
-from harness.journal import strict_json
 from harness.reference_forms import references_json, references_markdown, references_view
 from harness.report.attempts_chart import attempts_chart
 from harness.report.cards import Card, make_card
@@ -16,6 +15,7 @@ from harness.report.facts import counts, environment, facts, total_cost
 from harness.report.material import AttemptMaterial, RunMaterial
 from harness.report.page import asset, offline_policy, render
 from harness.report.search_tree import search_tree
+from harness.strict_json import strict_json
 
 MOST_BYTES = 2_900_000  # under the 3 MB that mail and chat let through
 MOST_CARDS = 24  # nobody reads more; each is drawn in a seventh of a second

@@ -12,8 +12,9 @@ from pydantic import ValidationError
 
 from agent.trajectory import TrajectoryError, TrajectoryEvent, read_back
 from harness.events import AttemptBriefed, Event
-from harness.journal import AttemptState, RunState, fold, is_being_written
+from harness.journal import is_being_written
 from harness.references import References, kept_references
+from harness.run_state import AttemptState, RunState, fold
 from harness.show import patch_file
 from harness.store import AttemptFolder, RunFolder
 from harness.text import counted

@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import Any
 from xml.etree.ElementTree import Element
 
-from harness.journal import strict_json
+from harness.strict_json import strict_json
 
 # A page of one series of Vega-Lite always looks the same.
 VEGA_LITE = "5.21"

@@ -54,7 +54,7 @@ class Library:
             read = self._up_to_date(folder)
             state = read.material.state if read.material else None
             if state is None or read.material is None:
-                from harness.journal import RunState  # noqa: PLC0415
+                from harness.run_state import RunState  # noqa: PLC0415
 
                 found.append(RunLine(folder, RunState(), "damaged"))
             else:

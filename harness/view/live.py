@@ -6,9 +6,10 @@ import asyncio
 from collections.abc import AsyncIterator
 
 from harness.event_text import describe
-from harness.journal import is_being_written, strict_json
+from harness.journal import is_being_written
 from harness.report.hidden import revealed
 from harness.store import RunFolder
+from harness.strict_json import strict_json
 from harness.watch import Tail
 
 POLL_SECONDS = 0.5

@@ -14,10 +14,10 @@ from chromium import chromium  # noqa: E402
 from served import served  # noqa: E402
 from synthetic_runs import a_measurement, write_synthetic_run  # noqa: E402
 
-from harness.journal import strict_json  # noqa: E402
 from harness.report.build import html_report  # noqa: E402
 from harness.report.material import read_run  # noqa: E402
 from harness.store import RunFolder  # noqa: E402
+from harness.strict_json import strict_json  # noqa: E402
 from harness.task_file import BUNDLED  # noqa: E402
 
 RECORD = BUNDLED / "moe_align" / "records" / "h100"

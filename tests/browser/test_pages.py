@@ -17,13 +17,14 @@ from reference_figures import a_row, a_table, write_references
 from served import Served, served
 from synthetic_runs import a_measurement, a_verdict, trajectory, write_synthetic_run
 
-from harness.journal import Journal, strict_json
+from harness.journal import Journal
 from harness.leaderboard import leaderboard
 from harness.ranking import Ranking, rank, read_folders
 from harness.report.board_page import boards_html
 from harness.report.build import html_report
 from harness.report.material import read_run
 from harness.store import RunFolder
+from harness.strict_json import strict_json
 
 pytestmark = pytest.mark.slow
 Look = Callable[[Any], None]

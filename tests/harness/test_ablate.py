@@ -21,8 +21,8 @@ from harness.ablation.display import ablation_shown
 from harness.ablation.parts import Part
 from harness.ablation.records import Ablation, Outcome, PartFinding, Smallest
 from harness.errors import UsageError
-from harness.journal import strict_json
 from harness.show import load_shown
+from harness.strict_json import strict_json
 from harness.verdict import Interval
 
 ROOT = Path(__file__).resolve().parents[2]

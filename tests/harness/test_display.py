@@ -27,8 +27,8 @@ from harness.events import (
     RunResumed,
     TimingProgress,
 )
-from harness.journal import fold
 from harness.live_display import LiveDisplay
+from harness.run_state import fold
 
 
 class Screen(io.StringIO):

@@ -16,7 +16,8 @@ from test_cli import harness
 from harness.exports.predictions import write_predictions
 from harness.exports.samples import COLUMNS, write_samples
 from harness.exports.sessions import write_sessions
-from harness.journal import fold, read_events
+from harness.journal import read_events
+from harness.run_state import fold
 from harness.store import RunFolder, find_runs
 
 ROOT = Path(__file__).resolve().parents[2]

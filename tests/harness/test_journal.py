@@ -11,8 +11,9 @@ import pytest
 from records import AT, HOSTILE, interval, story, verdict
 
 from harness.errors import HarnessError, StorageError
-from harness.events import AgentStep, AttemptStarted, RunFinished, TimingProgress
-from harness.journal import AttemptState, Journal, fold, is_being_written, read_events
+from harness.events import AgentStep, AttemptStarted, TimingProgress
+from harness.journal import Journal, is_being_written, read_events
+from harness.run_state import fold
 
 
 def write(path: Path, *events: object) -> None:
@@ -27,26 +28,6 @@ def test_what_is_appended_is_read_back(tmp_path: Path) -> None:
     assert read_events(tmp_path / "j") == [event for event in events if not isinstance(event, TimingProgress)]
     for line in (tmp_path / "j").read_text().splitlines():
         json.loads(line)
-
-
-def test_the_fold_says_where_a_run_stands() -> None:
-    events = story(verdict())
-    whole = fold(events)
-    assert whole.finished and not whole.interrupted
-    assert whole.started is not None and whole.admitted is not None
-    assert whole.attempts == {"001": AttemptState(phase="timing", steps=2, verdict=verdict())}
-    halfway = fold(events[:8])
-    assert not halfway.finished
-    assert halfway.attempts == {"001": AttemptState(phase="agent", steps=1)}
-    assert halfway.verdicts == []
-
-
-def test_a_resumed_run_is_not_finished_and_a_restarted_attempt_starts_over() -> None:
-    end = RunFinished(at=AT, run="r", attempts=[], interrupted=True)
-    assert fold([*story(verdict())[:8], end]).interrupted
-    resumed = fold([*story(verdict())[:8], end, AttemptStarted(at=AT, attempt="001")])
-    assert not resumed.finished and not resumed.interrupted
-    assert resumed.attempts["001"] == AttemptState()
 
 
 def test_torn_at_every_byte_no_complete_event_is_lost(tmp_path: Path) -> None:

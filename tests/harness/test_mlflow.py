@@ -21,7 +21,8 @@ from test_cli import harness
 
 from harness.events import AttemptFinished, AttemptStarted, RunResumed
 from harness.exports.tracker import without_password
-from harness.journal import Journal, fold, read_events
+from harness.journal import Journal, read_events
+from harness.run_state import fold
 from harness.store import RunFolder
 
 # Not imported to find out: that takes seconds, in every process that only collects tests.

@@ -17,8 +17,9 @@ from tiny_task import TinyTask
 
 from harness.errors import AdmissionError, HarnessError, StorageError, TaskError, UsageError
 from harness.events import Event
-from harness.journal import fold, read_events
+from harness.journal import read_events
 from harness.run import RunOptions, RunOutcome, run_task, verify_task
+from harness.run_state import fold
 from harness.source import seal
 from harness.task_file import load_task
 

@@ -16,14 +16,16 @@ from rich.console import Console
 from harness import cli_verify
 from harness.display import print_summary
 from harness.events import RunFinished
-from harness.journal import fold, read_events, strict_json
+from harness.journal import read_events
 from harness.leaderboard import leaderboard
 from harness.report.build import write_report
 from harness.report.material import read_run
 from harness.run_lines import load_run_line
+from harness.run_state import fold
 from harness.selection import best_of, overall_values, settle_best, winner
 from harness.show import best_of_text, headline
 from harness.store import RunFolder
+from harness.strict_json import strict_json
 from harness.text import interval_text
 from harness.timing.measurement import Measurement, Sample
 from harness.timing.statistics import hodges_lehmann

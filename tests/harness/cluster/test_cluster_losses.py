@@ -15,9 +15,10 @@ from test_cluster_run import assert_one_verdict_each
 from tiny_task import TinyTask
 
 from harness.events import AttemptRetried, AttemptStarted, Event, NodeLeft, PhaseStarted
-from harness.journal import fold, read_events
+from harness.journal import read_events
 from harness.resume import ResumeOptions, resume_run
 from harness.run import RunOutcome, run_task
+from harness.run_state import fold
 from harness.store import find_runs
 
 LONG = "command:sleep 300"

@@ -13,8 +13,9 @@ from tiny_task import TinyTask
 
 from harness.brief import read_brief
 from harness.events import Admitted, AttemptFinished, AttemptStarted, Event, NodeJoined, TimingProgress
-from harness.journal import fold, read_events
+from harness.journal import read_events
 from harness.run import run_task
+from harness.run_state import fold
 from harness.store import RunFolder
 
 WAITING = """

@@ -16,12 +16,12 @@ from tiny_task import TinyTask
 
 from agent.loop import AgentOutcome
 from harness.events import RunStarted
-from harness.journal import strict_json
 from harness.kept import keep_outcome
 from harness.merge.bundle import archive
 from harness.patch import apply, take_diff
 from harness.source import seal
 from harness.store import AttemptFolder
+from harness.strict_json import strict_json
 from harness.task_file import load_task
 from harness.verdict import PatchStats, Verdict
 

@@ -14,11 +14,11 @@ from synthetic_runs import a_measurement, write_synthetic_run
 
 from harness import __version__
 from harness.errors import UsageError
-from harness.journal import strict_json
 from harness.report.build import MOST_BYTES, html_report, json_report, markdown_report, write_report
 from harness.report.material import RunMaterial, read_run
 from harness.report.page import asset, prose, source_hash
 from harness.store import RunFolder
+from harness.strict_json import strict_json
 from harness.verdict import Finding, Verdict
 
 GOLDEN = Path(__file__).parent / "golden"

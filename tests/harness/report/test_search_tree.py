@@ -9,10 +9,11 @@ from records import AT, HOSTILE, verdict
 from synthetic_runs import started, write_synthetic_run
 
 from harness.events import AttemptBriefed, AttemptFinished, AttemptStarted, Event
-from harness.journal import encode_event, fold
+from harness.journal import encode_event
 from harness.report.build import html_report, json_report, markdown_report
 from harness.report.material import RunMaterial, read_run
 from harness.report.search_tree import search_tree
+from harness.run_state import fold
 from harness.show import load_shown
 from harness.store import RunFolder
 
