@@ -19,7 +19,7 @@ from harness.timing.inputs import derive_seed
 from harness.timing.measurement import MeasureJob, Measurement, Progress, Refusal, Sample
 from harness.timing.printed import wall_clock_says
 from harness.timing.sequential import Stopped
-from harness.timing.session_record import SessionRecord, in_random_order
+from harness.timing.session_record import SessionRecord, in_random_order, pair_order
 from harness.timing.statistics import Estimate
 
 SESSION_SECONDS = 1.0
@@ -67,10 +67,7 @@ class CommandExperiment(Experiment):
     def _time(self, arms: Arms, workload: Workload, number: int) -> list[Sample]:
         command, limit = command_of(self._spec, workload), self._limits[workload.name]
         rng = random.Random(derive_seed(self._job.seed, "pairs", workload.name, number))
-        first = [index % 2 == 0 for index in range(self._pairs[workload.name])]
-        if len(first) % 2:
-            first[-1] = rng.random() < 0.5
-        rng.shuffle(first)
+        first = pair_order(self._pairs[workload.name], rng)
         samples = []
         for index, candidate_first in enumerate(first):
             seed = derive_seed(self._job.seed, workload.name, number, index)

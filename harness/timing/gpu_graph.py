@@ -23,7 +23,7 @@ from harness.timing.bench import Workload
 from harness.timing.inputs import Given
 from harness.timing.paired import PairedSession
 from harness.timing.session import ArmFailed, Session, Timing
-from harness.timing.session_record import Plan
+from harness.timing.session_record import Plan, pairs_within
 
 LEAST_UNROLLED = 64
 MOST_UNROLLED = 512
@@ -100,7 +100,7 @@ class GraphSession(PairedSession):
         afford = protocol.workload_ms * 1e3 / (unrolled * replays * sum(pace)) - 1
         return GraphPlan(
             calls=unrolled * replays,
-            pairs=max(protocol.min_pairs, min(protocol.pairs, int(afford))),
+            pairs=pairs_within(afford, protocol),
             warmup_calls=eager.warmup_calls,
             seconds=patience + 20 * 2 * unrolled * replays * pace[0] / 1e6,
             unrolled=unrolled,

@@ -27,7 +27,7 @@ from harness.timing.inputs import Given, derive_seed, make_given
 from harness.timing.measurement import MeasureJob, Sample
 from harness.timing.oracle import INPUTS_CHANGED, OutputWrong, check_output, inputs_changed
 from harness.timing.session import Role, Session, Timing
-from harness.timing.session_record import BaseFailed, Plan, SessionRecord
+from harness.timing.session_record import BaseFailed, Plan, SessionRecord, pair_order, pairs_within
 
 _PILOT_CALLS = 8
 _TRIES = 8
@@ -99,7 +99,7 @@ class PairedSession:
         afford = protocol.workload_ms * 1e6 / (calls * (base_ns + candidate_ns)) - 1
         return Plan(
             calls=calls,
-            pairs=max(protocol.min_pairs, min(protocol.pairs, int(afford))),
+            pairs=pairs_within(afford, protocol),
             warmup_calls=protocol.warmup_calls if base_ns < _SLOW_CALL_MS * 1e6 else 1,
             seconds=patience + 20 * 2 * calls * base_ns / 1e9,
         )
@@ -115,8 +115,7 @@ class PairedSession:
             ArmFailed: a worker failed.
         """
         self._prepare(workload, plan)
-        first = [index % 2 == 0 for index in range(plan.pairs)]
-        self._random.shuffle(first)
+        first = pair_order(plan.pairs, self._random)
         double = self._random.randrange(plan.pairs)
         inspected = {double, self._random.randrange(plan.pairs)}
         arms: dict[Role, Session] = {"base": self._base, "candidate": self._candidate}
