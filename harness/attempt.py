@@ -43,11 +43,12 @@ from harness.repository_words import repository_words
 from harness.run_budget import RunBudget
 from harness.sandbox import current_sandbox
 from harness.start import begin_with, require_change
-from harness.store import RunFolder, write_atomic
+from harness.store import RunFolder
 from harness.strict_json import strict_json
 from harness.timing.measurement import Progress
 from harness.verdict import Cost, Tokens, Verdict
 from harness.waiting import Tell, watched
+from harness.whole_file import write_atomic
 from harness.workbench import WorktreeBench
 
 

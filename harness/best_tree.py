@@ -15,8 +15,9 @@ from harness.errors import AttemptEnded, Rejected
 from harness.evaluate import Judgement
 from harness.git import Repository
 from harness.patch import Patch, hold_against_policy, take_diff
-from harness.store import AttemptFolder, write_atomic
+from harness.store import AttemptFolder
 from harness.verdict import Interval
+from harness.whole_file import write_atomic
 
 
 @dataclass(frozen=True)

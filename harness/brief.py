@@ -10,9 +10,10 @@ from __future__ import annotations
 from pydantic import Field, ValidationError
 
 from harness.errors import UsageError
-from harness.store import AttemptFolder, storage_error, write_atomic
+from harness.store import AttemptFolder
 from harness.strict_json import strict_json
 from harness.verdict import Record
+from harness.whole_file import storage_error, write_atomic
 
 
 class Brief(Record):

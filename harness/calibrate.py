@@ -18,11 +18,11 @@ from harness.calibration.summary import summarise
 from harness.calibration.trials import SLOWDOWNS, Schedule, Session, Trial
 from harness.errors import AdmissionError, BuildFailed, Interrupted, UsageError
 from harness.source import seal
-from harness.store import make_folder, write_atomic
 from harness.task import DeviceChoice, Mode
 from harness.task_file import load_task
 from harness.timing.machine import describe_device
 from harness.timing.measurement import MeasureJob, Protocol
+from harness.whole_file import make_folder, write_atomic
 
 _HERE = Path(__file__).resolve().parent / "calibration"
 

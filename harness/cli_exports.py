@@ -62,7 +62,8 @@ def export_data(
     json: Json = False,
 ) -> None:
     """Write runs in forms that other tools read: predictions, sessions, a table of samples, an experiment tracker."""
-    from harness.store import find_run, find_runs  # noqa: PLC0415 - brings in pydantic
+    from harness.find_run import find_run  # noqa: PLC0415 - brings in pydantic
+    from harness.store import find_runs  # noqa: PLC0415
 
     _require_fit(to, output, tracking_uri, best=best, experiment=experiment)
     folders = [find_run(out, name) for name in runs] if runs else find_runs(out)

@@ -110,7 +110,8 @@ def publish(
     Publishing a run again brings its verdicts up to date and adds none twice.
     """
     from harness.board.publish import publish as put  # noqa: PLC0415 - as above
-    from harness.store import find_run, find_runs  # noqa: PLC0415
+    from harness.find_run import find_run  # noqa: PLC0415
+    from harness.store import find_runs  # noqa: PLC0415
 
     folders = [find_run(out, name) for name in runs] if runs else find_runs(out)
     done = put(folders, to)

@@ -74,8 +74,8 @@ def show(
     json: Json = False,
 ) -> None:
     """Show an attempt: verdict, cause, workloads, patch, cost and files."""
+    from harness.find_run import find_attempt  # noqa: PLC0415
     from harness.show import load_shown  # noqa: PLC0415
-    from harness.store import find_attempt  # noqa: PLC0415
 
     shown = load_shown(find_attempt(out, attempt))
     conversation = None
@@ -99,7 +99,7 @@ def watch(
 ) -> None:
     """Follow a run that another terminal started, until it ends. Ctrl-C stops the watching, not the run."""
     from harness.display import watch_run  # noqa: PLC0415
-    from harness.store import find_run  # noqa: PLC0415
+    from harness.find_run import find_run  # noqa: PLC0415
 
     raise typer.Exit(watch_run(find_run(out, run), json=json))
 
@@ -132,7 +132,8 @@ def leaderboard(
 
         found, kept = Found(read_board(board, task=task, runs=runs or ())), False
     else:
-        from harness.store import find_run, find_runs  # noqa: PLC0415 - a board does without
+        from harness.find_run import find_run  # noqa: PLC0415 - a board does without
+        from harness.store import find_runs  # noqa: PLC0415 - a board does without
         from harness.verdict_folder import holds_verdicts  # noqa: PLC0415
 
         folders = [find_run(out, name) for name in runs] if runs else find_runs(out)
@@ -180,9 +181,9 @@ def report(
     out: Out = Path("runs"),
 ) -> None:
     """Write a run down for people: one file of HTML that loads nothing, or Markdown, or JSON."""
+    from harness.find_run import find_run  # noqa: PLC0415
     from harness.report.build import write_report  # noqa: PLC0415
     from harness.report.material import read_run  # noqa: PLC0415
-    from harness.store import find_run  # noqa: PLC0415
 
     folder = find_run(out, run)
     target = output or Path(f"{folder.name}.html")

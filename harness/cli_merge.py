@@ -55,8 +55,8 @@ def export(
 
     The evidence bundle is what `harness verify --bundle` judges again on another machine.
     """
+    from harness.find_run import find_attempt  # noqa: PLC0415
     from harness.merge.export import ExportOptions, export_attempt  # noqa: PLC0415
-    from harness.store import find_attempt  # noqa: PLC0415
 
     options = ExportOptions(
         folder=output,

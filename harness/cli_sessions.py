@@ -57,11 +57,11 @@ def replay(
 ) -> None:
     """Play a recorded session on today's target: every call in it really happens, and the patch is judged."""
     from harness.display import print_summary, watching  # noqa: PLC0415
+    from harness.find_run import find_attempt  # noqa: PLC0415
     from harness.replay import load_recorded, options_for  # noqa: PLC0415
     from harness.replay import replay as play  # noqa: PLC0415
     from harness.run import RunOptions  # noqa: PLC0415
     from harness.sandbox import harden_self  # noqa: PLC0415
-    from harness.store import find_attempt  # noqa: PLC0415
     from harness.strict_json import strict_json  # noqa: PLC0415
 
     harden_self()
@@ -87,8 +87,9 @@ def export_session(
 ) -> None:
     """Write a session in a form that other tools read: ATIF, the Agent Trajectory Interchange Format."""
     from harness.export_session import session_as_atif  # noqa: PLC0415
-    from harness.store import find_attempt, write_atomic  # noqa: PLC0415
+    from harness.find_run import find_attempt  # noqa: PLC0415
     from harness.strict_json import strict_json  # noqa: PLC0415
+    from harness.whole_file import write_atomic  # noqa: PLC0415
 
     document = strict_json(session_as_atif(find_attempt(out, attempt)), indent=2) + "\n"
     if str(output) == "-":
@@ -111,7 +112,7 @@ def compare(
     from harness.compare import compare_attempts  # noqa: PLC0415
     from harness.compare_display import attempts_compared, runs_compared  # noqa: PLC0415
     from harness.compare_runs import compare_runs, two_runs  # noqa: PLC0415
-    from harness.store import find_attempt  # noqa: PLC0415
+    from harness.find_run import find_attempt  # noqa: PLC0415
 
     folders = two_runs(out, first, second)
     if folders:

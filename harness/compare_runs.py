@@ -14,8 +14,9 @@ from statistics import fmean, variance
 
 from harness.compare import Conclusion, conclude, inverse
 from harness.errors import UsageError
+from harness.find_run import find_run
 from harness.intervals import Rate, geometric_interval, geometric_mean, t_quantile, wilson
-from harness.store import RunFolder, find_run
+from harness.store import RunFolder
 from harness.text import interval_text
 from harness.verdict import Interval, Record, Verdict
 from harness.verdict_folder import read_state

@@ -20,9 +20,10 @@ from harness.leaderboard import leaderboard
 from harness.leaderboard_tables import board_table
 from harness.live_display import LiveDisplay
 from harness.show import headline, patch_file, picked_text, shown_path, workload_table
-from harness.store import RunFolder, find_runs, read_verdicts
+from harness.store import RunFolder, find_runs
 from harness.text import interval_text, safe
 from harness.verdict import Verdict
+from harness.verdict_folder import read_verdicts
 from harness.watch import follow
 
 if TYPE_CHECKING:

@@ -23,7 +23,7 @@ from harness.noise import noise_of, require_quiet
 from harness.patch import Patch, apply, hold_against_policy, take_diff
 from harness.policy import added_findings, require_honest
 from harness.public_api import require_unbroken_api
-from harness.store import AttemptFolder, write_atomic
+from harness.store import AttemptFolder
 from harness.strict_json import strict_json
 from harness.task import LoadedTask
 from harness.text import without_middle
@@ -31,6 +31,7 @@ from harness.timing.client import check_outputs, measure
 from harness.timing.measurement import Measurement, Progress, Protocol
 from harness.trusted import TrustedFiles
 from harness.verdict import Finding, Interval, PatchStats, TimingEvidence, WorkloadResult
+from harness.whole_file import write_atomic
 from harness.worktree import remove_folder
 
 OnPhase = Callable[[Phase], None]

@@ -30,11 +30,12 @@ from harness.search import strategy_note
 from harness.selection import settle_best
 from harness.source import seal
 from harness.stopping import check_stop
-from harness.store import RunFolder, create_run, write_atomic
+from harness.store import RunFolder, create_run
 from harness.task import LoadedTask
 from harness.task_file import load_task
 from harness.text import counted
 from harness.verdict import Verdict
+from harness.whole_file import write_atomic
 from harness.workspace import clear, require_writable, terminable, workspace
 
 

@@ -22,9 +22,10 @@ from harness.folders import walk
 from harness.journal import is_being_written, read_events
 from harness.memory import Memory
 from harness.memory import folder as memory_folder
-from harness.store import RunFolder, storage_error
+from harness.store import RunFolder
 from harness.text import counted
 from harness.verdict import Record
+from harness.whole_file import storage_error
 from harness.workspace import clear, end_processes_in, is_in_use, owner_of, processes_in
 from harness.worktree import remove_folder
 

@@ -28,12 +28,13 @@ from harness.recorded_patch import RecordedPatch, patch_of
 from harness.run_state import fold
 from harness.show import shown_path
 from harness.source import seal
-from harness.store import AttemptFolder, RunFolder, create_run, write_atomic
+from harness.store import AttemptFolder, RunFolder, create_run
 from harness.strict_json import strict_json
 from harness.task import LoadedTask
 from harness.task_file import load_task
 from harness.text import counted, safe
 from harness.verdict import NOT_JUDGED, Cost, PatchStats, Tokens, Verdict
+from harness.whole_file import write_atomic
 
 if TYPE_CHECKING:
     from rich.console import Group

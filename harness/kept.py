@@ -7,9 +7,10 @@ from pathlib import Path
 from pydantic import TypeAdapter, ValidationError
 
 from agent.loop import AgentOutcome
-from harness.store import AttemptFolder, make_folder, storage_error, write_atomic
+from harness.store import AttemptFolder
 from harness.strict_json import strict_json
 from harness.verdict import Verdict
+from harness.whole_file import make_folder, storage_error, write_atomic
 
 _Outcome: TypeAdapter[AgentOutcome] = TypeAdapter(AgentOutcome)
 _TRY = "try-"

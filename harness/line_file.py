@@ -15,9 +15,9 @@ from filelock import FileLock, Timeout
 from pydantic import ValidationError
 
 from harness.errors import StorageError
-from harness.store import make_folder, storage_error, write_atomic
 from harness.strict_json import strict_json
 from harness.verdict import Record
+from harness.whole_file import make_folder, storage_error, write_atomic
 
 LOCK_SECONDS = 10.0
 

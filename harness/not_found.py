@@ -5,15 +5,12 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from harness.errors import UsageError
 from harness.journal import is_being_written
+from harness.store import RunFolder
 from harness.text import printable
 from harness.verdict_folder import read_state
-
-if TYPE_CHECKING:
-    from harness.store import RunFolder
 
 START = "Start one with `harness run`, or point --out at another folder."
 _MOST_NAMES = 8

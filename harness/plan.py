@@ -19,11 +19,12 @@ from harness.errors import UsageError
 from harness.fingerprint import Fingerprint
 from harness.journal import no_journal
 from harness.metric import trusted_scripts
-from harness.store import RunFolder, write_atomic
+from harness.store import RunFolder
 from harness.strict_json import strict_json
 from harness.task import LoadedTask
 from harness.timing.measurement import Workload
 from harness.verdict import REFERENCE, Device, NoiseFloor, Record
+from harness.whole_file import write_atomic
 
 SlotKind = Literal["attempt", "placebo", "reference"]
 

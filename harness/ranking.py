@@ -140,7 +140,7 @@ def _results(verdicts: Iterable[Verdict | Result]) -> Iterator[Result]:
 
 def read_folders(folders: Iterable[RunFolder], *, task: str | None = None) -> Found:
     """Read runs, the newest first and one after the other; with `task` only what belongs to that one."""
-    from harness.store import read_verdicts  # noqa: PLC0415
+    from harness.verdict_folder import read_verdicts  # noqa: PLC0415
 
     references: dict[str, References] = {}
     notes: dict[str, str] = {}

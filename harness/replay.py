@@ -22,10 +22,11 @@ from harness.run import RunOptions, RunOutcome, run_agent_once
 from harness.run_state import fold
 from harness.session_differences import Difference, differences
 from harness.start import begin_with
-from harness.store import AttemptFolder, write_atomic
+from harness.store import AttemptFolder
 from harness.strict_json import strict_json
 from harness.text import safe
 from harness.verdict import Verdict
+from harness.whole_file import write_atomic
 
 if TYPE_CHECKING:
     from rich.console import Group

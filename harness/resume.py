@@ -19,6 +19,7 @@ from harness.attempts import work_out
 from harness.cluster.nodes import device_begun_on
 from harness.errors import TaskError, UsageError
 from harness.events import AttemptFinished, Emit, Event, RunResumed, RunStarted
+from harness.find_run import find_run
 from harness.frame import Frame, frame
 from harness.journal import is_being_written, read_events
 from harness.kept import kept_outcome, kept_verdict, tries
@@ -28,7 +29,7 @@ from harness.run import RunOutcome, agent_for, limits_of
 from harness.run_budget import RunBudget, Spent
 from harness.run_state import fold
 from harness.spent import session_cost
-from harness.store import RunFolder, find_run
+from harness.store import RunFolder
 from harness.task_file import find_task_file
 from harness.timing.machine import describe_device
 from harness.verdict import Verdict

@@ -15,11 +15,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from statistics import fmean, stdev
 
-from harness.store import RunFolder, write_atomic
+from harness.store import RunFolder
 from harness.strict_json import strict_json
 from harness.timing.measurement import Measurement, Protocol, Sample
 from harness.timing.statistics import Estimate, critical_value, hodges_lehmann, session_value
 from harness.verdict import Interval, Verdict
+from harness.whole_file import write_atomic
 
 ALPHA = 0.05
 

@@ -7,11 +7,11 @@ from typing import Literal
 
 from harness.agents import UNREADING
 from harness.errors import UsageError
+from harness.find_run import find_run
 from harness.hints import Hint, add_hint
 from harness.journal import is_being_written, read_events
 from harness.plan import read_plan
 from harness.run_state import fold
-from harness.store import find_run
 from harness.text import counted
 from harness.verdict import Record
 

@@ -8,6 +8,7 @@ verdicts cannot, such as which task that was.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -15,6 +16,7 @@ from pydantic import ValidationError
 from harness.errors import HarnessError, StorageError
 from harness.journal import read_events
 from harness.run_state import AttemptState, RunState, fold
+from harness.store import RunFolder
 from harness.verdict import Verdict
 
 JOURNAL = "journal.jsonl"
@@ -41,6 +43,22 @@ def read_state(folder: Path) -> RunState:
         return fold(read_events(folder / JOURNAL))
     files = sorted(folder.glob(f"*/{VERDICT}"))
     return RunState(attempts={file.parent.name: AttemptState(verdict=_kept(file)) for file in files}, finished=True)
+
+
+def read_verdicts(runs: Iterable[RunFolder], problems: list[str]) -> Iterator[Verdict]:
+    """All verdicts of these runs, of which one after the other is in memory.
+
+    Args:
+        runs: as they are to be read.
+        problems: takes a message for each run whose journal cannot be read: a damaged run must not hide the others.
+    """
+    for run in runs:
+        try:
+            verdicts = read_state(run.path).verdicts
+        except HarnessError as error:
+            problems.append(str(error))
+        else:
+            yield from verdicts
 
 
 def kept_note(folder: Path) -> str:

@@ -20,8 +20,8 @@ from pydantic import ValidationError
 from harness import worktree
 from harness.errors import StorageError
 from harness.file_lock import is_locked
-from harness.store import storage_error
 from harness.verdict import Record
+from harness.whole_file import storage_error
 
 _OWNER = ".owner.json"
 _KILL_ROUNDS = 50

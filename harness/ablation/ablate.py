@@ -18,11 +18,11 @@ from harness.errors import AttemptEnded, Interrupted, UsageError
 from harness.plan import made_of
 from harness.sandbox import Wanted, use_sandbox
 from harness.source import seal
-from harness.store import make_folder
 from harness.task import LoadedTask
 from harness.task_file import load_task
 from harness.text import counted
 from harness.timing.measurement import Protocol
+from harness.whole_file import make_folder
 from harness.workspace import require_writable, terminable, workspace
 
 _NO_GAIN = "There is no gain to take apart; `harness verify` says what a patch comes to."

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from harness.ablation.parts import By
 from harness.errors import UsageError
+from harness.find_run import find_attempt
 from harness.merge.kept_patch import kept_patch
 from harness.options import RunOptions
-from harness.store import find_attempt
 
 # One for each way to take a patch apart, so that a closer look does not write over the first.
 FOLDERS: dict[By, str] = {"hunk": "ablation", "line-group": "ablation-line-group", "file": "ablation-file"}

@@ -8,9 +8,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from harness.ablation.records import Ablation
-from harness.store import write_atomic
 from harness.strict_json import strict_json
 from harness.timing.machine import describe_device
+from harness.whole_file import write_atomic
 
 FILE = "ablation.json"
 # What must be equal for a trial to mean the same.

@@ -13,10 +13,11 @@ from harness.admission import job_for
 from harness.conclusions import ending
 from harness.errors import AttemptEnded, InfrastructureError, Rejected
 from harness.evaluate import Candidate, Judge, Judgement
-from harness.store import AttemptFolder, write_atomic
+from harness.store import AttemptFolder
 from harness.strict_json import strict_json
 from harness.timing.client import measure
 from harness.timing.measurement import Measurement
+from harness.whole_file import write_atomic
 from harness.worktree import remove_folder
 
 TRIALS = "trials"

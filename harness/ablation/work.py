@@ -24,11 +24,12 @@ from harness.events import AdmissionStep, Event
 from harness.frame import admission_of
 from harness.patch import Patch
 from harness.readmission import readmit
-from harness.store import AttemptFolder, write_atomic
+from harness.store import AttemptFolder
 from harness.task import LoadedTask
 from harness.text import counted, interval_text
 from harness.timing.measurement import Protocol
 from harness.verdict import Interval
+from harness.whole_file import write_atomic
 
 SMALLEST = "minimal_patch.diff"
 EVIDENCE = "evidence"

@@ -14,10 +14,10 @@ from harness import __version__
 from harness.calibration.summary import Summary
 from harness.calibration.trials import Trial
 from harness.state import state_folder
-from harness.store import make_folder, write_atomic
 from harness.timing.machine import describe_device
 from harness.timing.measurement import Protocol
 from harness.verdict import Device, Record
+from harness.whole_file import make_folder, write_atomic
 
 BUILT_IN = "built-in"
 _DIGITS = 12

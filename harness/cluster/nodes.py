@@ -5,7 +5,8 @@ from __future__ import annotations
 from pydantic import RootModel, ValidationError
 
 from harness.plan import Admission, read_admission
-from harness.store import RunFolder, write_atomic
+from harness.store import RunFolder
+from harness.whole_file import write_atomic
 
 
 class NodesAdmitted(RootModel[dict[str, Admission]]):

@@ -18,9 +18,10 @@ from harness.errors import UsageError
 from harness.git import Repository
 from harness.kept import tries
 from harness.metric import trusted_scripts
-from harness.store import RunFolder, make_folder, storage_error
+from harness.store import RunFolder
 from harness.task import LoadedTask, Task
 from harness.verdict import Record
+from harness.whole_file import make_folder, storage_error
 from harness.worktree import remove_folder
 
 _BASE = "base.git"

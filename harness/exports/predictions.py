@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TextIO
 
 from harness.exports.attempts import Export, JudgedAttempt, attempts_of
-from harness.exports.whole_file import whole_file
 from harness.store import RunFolder
 from harness.strict_json import strict_json
+from harness.whole_file import whole_file
 
 STDOUT = "-"
 
@@ -99,5 +99,5 @@ def _opened(target: Path) -> Iterator[TextIO]:
     if str(target) == STDOUT:
         yield sys.stdout
         return
-    with whole_file(target) as place, place.open("w", encoding="utf-8", newline="\n") as file:
+    with whole_file(target, "-o") as place, place.open("w", encoding="utf-8", newline="\n") as file:
         yield file

@@ -16,10 +16,10 @@ from pydantic import ValidationError
 
 from harness.errors import UsageError
 from harness.exports.attempts import Export, JudgedAttempt, attempts_of
-from harness.exports.whole_file import whole_file
 from harness.report.material import is_plain
 from harness.store import RunFolder
 from harness.timing.measurement import Measurement
+from harness.whole_file import whole_file
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -90,7 +90,7 @@ def write_samples(runs: Iterable[RunFolder], target: Path) -> Export:
     pa, parquet = _pyarrow()
     export = Export("parquet", str(target))
     wanted = schema()
-    with whole_file(target) as place, parquet.ParquetWriter(place, wanted, compression="zstd") as writer:
+    with whole_file(target, "-o") as place, parquet.ParquetWriter(place, wanted, compression="zstd") as writer:
         for attempt in attempts_of(runs, export, controls=True):
             if attempt.verdict.timing is None:
                 continue

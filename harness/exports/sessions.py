@@ -8,8 +8,9 @@ from pathlib import Path
 from harness.errors import UsageError
 from harness.export_session import session_as_atif
 from harness.exports.attempts import Export, attempts_of
-from harness.store import RunFolder, make_folder, write_atomic
+from harness.store import RunFolder
 from harness.strict_json import strict_json
+from harness.whole_file import make_folder, write_atomic
 
 
 def write_sessions(runs: Iterable[RunFolder], folder: Path) -> Export:

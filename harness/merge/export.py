@@ -16,8 +16,9 @@ from harness.merge.summary import Summary, commit_message, pull_request, summari
 from harness.patch import Patch, apply, take_diff
 from harness.report.material import AttemptMaterial, read_run
 from harness.show import patch_file
-from harness.store import AttemptFolder, make_folder, write_atomic
+from harness.store import AttemptFolder
 from harness.verdict import Verdict
+from harness.whole_file import make_folder, write_atomic
 
 BUNDLE_NAME = "evidence.tar.gz"
 DESCRIPTION_NAME = "pull_request.md"

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from harness.errors import Rejected, TaskError, UsageError
 from harness.events import RunStarted
+from harness.find_run import find_attempt
 from harness.journal import read_events
 from harness.merge.base import old_base
 from harness.options import RunOptions
@@ -14,7 +15,7 @@ from harness.patch import apply, take_diff
 from harness.run_state import fold
 from harness.show import patch_file
 from harness.source import seal
-from harness.store import AttemptFolder, find_attempt
+from harness.store import AttemptFolder
 from harness.task_file import load_task
 from harness.verdict import Verdict
 

@@ -178,7 +178,7 @@ def write_report(run: RunMaterial, target: Path) -> int:
         UsageError: the suffix names no form, or the folder is not there.
         StorageError: the file cannot be written.
     """
-    from harness.store import write_atomic  # noqa: PLC0415
+    from harness.whole_file import write_atomic  # noqa: PLC0415
 
     if target.parent != Path() and not target.parent.is_dir():
         raise UsageError(f"There is no folder {target.parent}.", remedy="Make it first, or choose another with -o.")

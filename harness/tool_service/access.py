@@ -17,7 +17,7 @@ from agent.messages import ToolSpec
 from agent.tools import tool_specs
 from harness.errors import UsageError
 from harness.folders import delete_quietly
-from harness.store import make_folder
+from harness.whole_file import make_folder
 
 SERVED = ("measure", "run_tests", "profile", "submit")
 _INSIDE = Path(__file__).resolve().with_name("inside")

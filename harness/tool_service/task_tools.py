@@ -25,12 +25,12 @@ from harness.events import Event
 from harness.frame import Frame, frame
 from harness.options import RunOptions
 from harness.patch import take_diff
-from harness.store import write_atomic
 from harness.task import LoadedTask
 from harness.text import interval_text
 from harness.tool_service.checkout import require_checkout
 from harness.tool_service.inside.mcp_server import Tell, Work
 from harness.verdict import Verdict
+from harness.whole_file import write_atomic
 from harness.workbench import WorktreeBench
 
 AGENT = "mcp"

@@ -24,8 +24,9 @@ from harness.events import AttemptFinished, AttemptStarted, RunFinished, RunStar
 from harness.journal import Journal, read_events
 from harness.leaderboard import boards_of, leaderboard
 from harness.result import Result
-from harness.store import RunFolder, find_runs, read_verdicts
+from harness.store import RunFolder, find_runs
 from harness.verdict import Cost, Verdict
+from harness.verdict_folder import read_verdicts
 
 pytest.importorskip("sqlalchemy")
 

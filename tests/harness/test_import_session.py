@@ -15,13 +15,15 @@ from tiny_task import TinyTask
 from agent.trajectory import read_trajectory
 from harness.errors import UsageError
 from harness.export_session import session_as_atif
+from harness.find_run import find_attempt
 from harness.import_session import Imported, import_session
 from harness.leaderboard import leaderboard
 from harness.report.material import read_run
 from harness.run_lines import load_run_line
 from harness.show import load_shown
-from harness.store import RunFolder, find_attempt, read_verdicts
+from harness.store import RunFolder
 from harness.verdict import Verdict
+from harness.verdict_folder import read_verdicts
 
 
 def _import(folder: Path, content: str, task: str | None = None) -> Imported:

@@ -13,13 +13,13 @@ from tiny_task import TinyTask
 
 from harness.errors import UsageError
 from harness.events import AttemptFinished, Event, RunStarted
+from harness.find_run import find_attempt
 from harness.leaderboard import leaderboard
 from harness.leaderboard_forms import boards_json, boards_markdown
 from harness.leaderboard_tables import board_table
 from harness.placebo import blank_lines, comment, editable, placebo, rename_local, same_meaning, swap_imports
 from harness.run import RunOptions, RunOutcome, run_task
 from harness.run_lines import load_run_line
-from harness.store import find_attempt
 
 pytestmark = pytest.mark.slow
 

@@ -14,12 +14,12 @@ from rich.console import Console
 from tiny_task import TinyTask
 
 from harness.errors import TaskError
+from harness.find_run import find_run
 from harness.reference_forms import HEADING, references_json, references_markdown, references_rendered, sources
 from harness.references import MOST_BYTES, References, kept_references, load_references
 from harness.report.build import report
 from harness.report.material import read_run
 from harness.run import RunOptions, verify_task
-from harness.store import find_run
 from harness.task_file import load_task
 
 

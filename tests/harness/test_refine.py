@@ -15,10 +15,10 @@ from tiny_task import TinyTask
 
 from harness.brief import Brief, read_brief
 from harness.events import AttemptBriefed
+from harness.find_run import find_run
 from harness.journal import read_events
 from harness.plan import Slot
 from harness.resume import ResumeOptions, resume_run
-from harness.store import find_run
 from harness.strategy import Member
 from harness.strategy.refine import Refine
 from harness.verdict import Verdict, WorkloadResult

@@ -19,6 +19,7 @@ from tiny_task import TinyTask, make_tiny_task
 
 from harness.errors import UsageError
 from harness.events import AttemptFinished, AttemptStarted, Event, RunFinished, RunResumed
+from harness.find_run import find_run
 from harness.journal import Journal, read_events
 from harness.options import RunOptions
 from harness.plan import read_plan, write_plan
@@ -26,7 +27,7 @@ from harness.resume import ResumeOptions, resume_run
 from harness.run import RunOutcome, run_task
 from harness.run_state import fold
 from harness.source import seal
-from harness.store import RunFolder, find_run, find_runs
+from harness.store import RunFolder, find_runs
 from harness.task_file import load_task
 from harness.verdict import Verdict
 from harness.workspace import is_in_use
