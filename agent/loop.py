@@ -14,7 +14,8 @@ from agent.ledger import Ledger
 from agent.messages import Message, ModelTurn, ToolCall, ToolResult, Usage, UserMessage
 from agent.model import ContextOverflow, Model, ModelError
 from agent.tokens import tool_tokens
-from agent.tools import Toolbox, describe, tool_specs
+from agent.toolbox import Toolbox
+from agent.tools import describe, tool_specs
 from agent.trajectory import Ended, LimitReached, ToolEnded, ToolStarted, Trajectory, TurnTaken
 from agent.workbench import Workbench
 

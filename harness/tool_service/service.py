@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from agent.messages import ToolCall, ToolResult
 from agent.stopping import Stop, stoppable
-from agent.tools import Toolbox
+from agent.toolbox import Toolbox
 from agent.trajectory import ToolEnded, ToolStarted
 from agent.workbench import CommandResult, Report, Workbench
 from harness.errors import HarnessError

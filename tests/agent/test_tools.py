@@ -7,7 +7,8 @@ import pytest
 from agent_parts import FolderBench, update
 
 from agent.messages import ToolCall, ToolResult
-from agent.tools import MAX_OUTPUT_CHARS, Toolbox, describe, plan_of, tool_specs
+from agent.toolbox import MAX_OUTPUT_CHARS, Toolbox
+from agent.tools import describe, plan_of, tool_specs
 
 
 def _call(name: str, arguments: object) -> ToolCall:
