@@ -195,8 +195,7 @@ def layer_tables(found: dict[str, Any]) -> list[ReferenceTable]:
 
 def names_of(alignment: str) -> str:
     """An alignment as a reader knows it."""
-    known = {"base": "the bundled base", "reference": "the record", GIVEN: "no time for alignment"}
-    return known.get(alignment, alignment)
+    return {"base": "the bundled base", GIVEN: "no time for alignment"}.get(alignment, alignment)
 
 
 def device_text(device: str | dict[str, Any]) -> str:
