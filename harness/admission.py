@@ -17,6 +17,7 @@ from harness.known_effect import require_known_effect
 from harness.metric import command_spec
 from harness.noise import noise_text, require_quiet
 from harness.sandbox import current_sandbox
+from harness.targets import require_targets
 from harness.task import DeviceChoice, LoadedTask
 from harness.text import counted
 from harness.timing.client import check_outputs, describe, measure
@@ -112,11 +113,12 @@ def admit(loaded: LoadedTask, repository: Repository, root: Path, scratch: Path,
     """Check the base out at `root`, build, test and time it.
 
     Raises:
-        TaskError: the bench does not import or lacks a function.
+        TaskError: no file of the base may be changed, or the bench does not import or lacks a function.
         AdmissionError: the base does not build, fails a test, gives a wrong output, cannot be timed, or does not
             come out slower where it was made slower.
         InfrastructureError: the machine is too noisy for anything to be claimed.
     """
+    require_targets(loaded, repository)
     report = _Reporter(emit)
     device = resolve_device(loaded.task.metric.device)
 

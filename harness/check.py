@@ -23,7 +23,6 @@ from harness.evaluate import Judge, Judgement
 from harness.exported import called_names, exported_names
 from harness.exposed import exposed, exposed_text
 from harness.findings import CheckFinding, CheckReport, Recorder, Watch
-from harness.git import Repository
 from harness.known_effect import EXPECTED, PROTOCOL, TOLERANCE
 from harness.mutants import sample_mutants
 from harness.mutation_score import MutationScore, score_mutants
@@ -33,6 +32,7 @@ from harness.sandbox import Wanted, use_sandbox
 from harness.slowdown import slowed
 from harness.source import seal
 from harness.store import AttemptFolder
+from harness.targets import require_targets, without_files
 from harness.task import LoadedTask
 from harness.task_file import load_task
 from harness.timing.client import measure
@@ -66,7 +66,8 @@ def check_task(name: str, worktrees: Path, seed: int | None, watch: Watch, *, sa
             with record.step("loads"):
                 loaded = load_task(name)
                 sealed = seal(loaded, space / "judge.git")
-                record.say("the task file and what it names are there")
+                require_targets(loaded, sealed)
+                record.say(_loads(without_files(loaded, sealed)))
             if seen := exposed(loaded, sealed):
                 with record.step("kept from agents"):
                     record.say(exposed_text(seen), passed=False)
@@ -104,16 +105,12 @@ class _Checks:
     files: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for path in self._files_of(self.base.repository):
+        for path in self.base.repository.files():
             try:
+                path.encode("utf-8")  # a name that is no text could not be told of
                 self.files[path] = (self.base.root / path).read_text(encoding="utf-8")
-            except (OSError, UnicodeDecodeError):
+            except (OSError, UnicodeError):
                 continue
-
-    @staticmethod
-    def _files_of(repository: Repository) -> list[str]:
-        listing = repository.git("ls-tree", "-r", "-z", "--name-only", repository.commit)
-        return [name for name in listing.decode(errors="replace").split("\0") if name]
 
     def all(self) -> Iterator[tuple[str, Callable[[], Outcome]]]:
         """Titles and checks, from quick to slow."""
@@ -231,6 +228,12 @@ class _Checks:
 def _summary(judgement: Judgement) -> str:
     cause = f" ({judgement.cause})" if judgement.cause else ""
     return f"{judgement.status}{cause}: {judgement.message}"
+
+
+def _loads(new: list[str]) -> str:
+    """What the first check found, with what may be a slip in it."""
+    added = f"; not in the base, so that a patch may only add it: {', '.join(new)}" if new else ""
+    return f"the task file and what it names are there{added}"
 
 
 def _to_confirm(draft: list[str]) -> str:

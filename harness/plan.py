@@ -99,7 +99,7 @@ def made_of(loaded: LoadedTask, base_tree: str) -> dict[str, str]:
     recorded = None if task.recorded is None else loaded.resolve(task.recorded)
     files: dict[str, list[Path]] = {
         "the task file": [loaded.file],
-        "the bench": _there(loaded.bench_file),
+        "the bench": loaded.bench_files,
         "the hidden tests": _there(loaded.hidden_tests),
         "the reference patch": _there(loaded.reference_patch),
         "the recorded session": _there(recorded),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -32,6 +33,8 @@ __all__ = [
     "run_task",
     "verify_task",
 ]
+
+_LOOKED_AT = 64 << 20
 
 
 @dataclass(frozen=True)
@@ -162,10 +165,10 @@ def verify_task(options: RunOptions, patch: Path, emit: Emit, task: LoadedTask |
 
 
 def require_readable(patch: Path) -> None:
-    """A patch file that can be read.
+    """A patch file that can be read and looks like a diff: any other, named by mistake, would be judged a failure.
 
     Raises:
-        UsageError: it cannot.
+        UsageError: it cannot, or it is not.
     """
     remedy = "Give the path of a diff, such as a model_patch.diff."
     if patch.is_dir():
@@ -176,3 +179,15 @@ def require_readable(patch: Path) -> None:
         raise UsageError(f"There is no patch {patch}.", remedy=remedy) from error
     except OSError as error:
         raise UsageError(f"{patch}: cannot be read ({error.strerror}).", remedy=remedy) from error
+    if patch.is_file() and not _is_diff(patch):  # what comes through a pipe can be read but once
+        raise UsageError(f"{patch} is no diff: none of its lines begins a change to a file.", remedy=remedy)
+
+
+def _is_diff(patch: Path) -> bool:
+    """Whether a file is empty, too long to tell, or has the first line of a change; in UTF-16 as well."""
+    with patch.open("rb") as stream:
+        head = stream.read(_LOOKED_AT)
+    text = head.replace(b"\0", b"")
+    if not text.strip() or len(head) == _LOOKED_AT:
+        return True
+    return re.search(rb"^(diff --git|---|\+\+\+|@@) ", text, re.MULTILINE) is not None

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from harness.bench_files import bench_files
 from harness.metric import CommandKeys
 from harness.strategy import AnyStrategy
 from harness.strategy.best_of_n import BestOfN
@@ -165,6 +166,15 @@ class LoadedTask(BaseModel):
     def reference_patch(self) -> Path | None:
         """The expert's patch, if the task has one."""
         return None if self.task.reference_patch is None else self.resolve(self.task.reference_patch)
+
+    @property
+    def bench_files(self) -> list[Path]:
+        """The bench and what it rests on beside itself; nothing that the task names for another purpose."""
+        if self.bench_file is None:
+            return []
+        source = self.task.source
+        named = (self.task.recorded, self.task.reference_patch, self.task.tests.hidden, source.path, source.overlay)
+        return bench_files(self.bench_file, [self.file, *(self.resolve(each) for each in named if each is not None)])
 
     @property
     def references(self) -> Path | None:

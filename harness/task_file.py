@@ -13,6 +13,7 @@ from harness.errors import TaskError
 from harness.references import load_references
 from harness.strategy import STRATEGIES
 from harness.task import LoadedTask, Task
+from harness.text import printable
 
 BUNDLED = Path(__file__).resolve().parent.parent / "tasks"
 
@@ -23,7 +24,7 @@ def find_task_file(name: str) -> Path:
     A path that exists wins; then the bundled tasks, so that an installed harness runs from an empty folder.
 
     Raises:
-        TaskError: there is no such file; names the bundled tasks and the nearest of them.
+        TaskError: there is no such file; names the bundled tasks, and the nearest of them and of what lies here.
     """
     given = Path(name)
     if given.is_file():
@@ -40,8 +41,11 @@ def find_task_file(name: str) -> Path:
 
 def _bundled_hint(wanted: str) -> str:
     names = sorted(path.stem for path in BUNDLED.glob("*.yaml"))
-    near = difflib.get_close_matches(wanted, names, n=1)
-    guess = f" Did you mean tasks/{near[0]}.yaml?" if near else ""
+    files = {name: f"tasks/{name}.yaml" for name in names}
+    # What the user has here comes first; `harness init` puts a draft into `tasks`.
+    files |= {path.stem: str(path) for folder in ("tasks", ".") for path in sorted(Path(folder).glob("*.y*ml"))}
+    near = difflib.get_close_matches(wanted, files, n=1)
+    guess = f" Did you mean {printable(files[near[0]])}?" if near else ""
     return f"Give the path of a .yaml file. Bundled tasks: {', '.join(names) or 'none'}.{guess}"
 
 

@@ -24,7 +24,7 @@ class TrustedFiles:
     """
 
     def __init__(self, loaded: LoadedTask) -> None:
-        named = [loaded.bench_file, loaded.hidden_tests, *trusted_scripts(loaded.task.metric, loaded.file.parent)]
+        named = [*loaded.bench_files, loaded.hidden_tests, *trusted_scripts(loaded.task.metric, loaded.file.parent)]
         self._files = [loaded.file, *(path for path in named if path is not None)]
         self._before = self._take()
 

@@ -168,16 +168,18 @@ def _named(loaded: LoadedTask) -> list[Path]:
     task = loaded.task
     recorded = None if task.recorded is None else loaded.resolve(task.recorded)
     named = [loaded.file, loaded.bench_file, loaded.hidden_tests, loaded.reference_patch, recorded]
-    found = {path for path in named if path is not None} | set(_beside(loaded.bench_file))
+    found = {path for path in named if path is not None} | set(_beside(loaded))
     return sorted(found | {path.resolve() for path in trusted_scripts(task.metric, loaded.file.parent)})
 
 
-def _beside(bench: Path | None) -> list[Path]:
-    """Files that lie beside the bench, for it may read them; large ones are somebody else's."""
+def _beside(loaded: LoadedTask) -> list[Path]:
+    """What the bench names beside itself, and files that lie there, for it may read them; large ones are others'."""
+    bench = loaded.bench_file
     if bench is None:
         return []
     files = [path for path in bench.parent.iterdir() if path.is_file() and not path.name.startswith(".")]
-    return [path for path in files if path.stat().st_size <= _BESIDE_BYTES]
+    small = [path for path in files if path.stat().st_size <= _BESIDE_BYTES]
+    return [*small, *loaded.bench_files]
 
 
 def _without_caches(info: tarfile.TarInfo) -> tarfile.TarInfo | None:

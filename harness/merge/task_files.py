@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 from pathlib import Path
 from typing import Any
 
@@ -47,8 +46,8 @@ def task_files(loaded: LoadedTask, source: str | None, *, hidden_tests: bool) ->
         files |= _folder(overlay, home, "the overlay")
     if loaded.bench_file is not None:
         said["bench"] = _place(loaded.bench_file, home)
-        for path in [loaded.bench_file, *_imported(loaded.bench_file)]:
-            files[_place(path, home)] = path.read_bytes()
+        for path in loaded.bench_files:
+            files |= _folder(path, home, "the bench") if path.is_dir() else {_place(path, home): path.read_bytes()}
     if loaded.hidden_tests is not None:
         if hidden_tests:
             said["tests"]["hidden"] = _place(loaded.hidden_tests, home)
@@ -85,26 +84,3 @@ def _folder(folder: Path, home: Path, what: str) -> dict[str, bytes]:
             raise UsageError(f"{path} is a link out of {what}.", remedy="Put the file itself there.")
         found[f"{_place(folder, home)}/{path.relative_to(folder).as_posix()}"] = path.read_bytes()
     return found
-
-
-def _imported(bench: Path) -> list[Path]:
-    """Modules beside the bench that it imports, and what those import in turn."""
-    found: list[Path] = []
-    waiting = [bench]
-    while waiting:
-        for name in sorted(_imports(waiting.pop())):
-            path = bench.parent / f"{name}.py"
-            if path.is_file() and path != bench and path not in found:
-                found.append(path)
-                waiting.append(path)
-    return found
-
-
-def _imports(path: Path) -> set[str]:
-    names: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            names |= {each.name.partition(".")[0] for each in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            names.add(node.module.partition(".")[0])
-    return names

@@ -117,6 +117,20 @@ def test_a_misspelt_task_is_guessed(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         find_task_file("tasks/moe_aline.yaml")
 
 
+def test_a_task_of_ones_own_is_guessed_where_it_lies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "tasks").mkdir()
+    (tmp_path / "tasks" / "rolling.yaml").write_text(GOOD)
+    (tmp_path / "other.yml").write_text(GOOD)
+    for name, found in (
+        ("rolling", "tasks/rolling.yaml"),
+        ("roling.yaml", "tasks/rolling.yaml"),
+        ("othre", "other.yml"),
+    ):
+        with pytest.raises(TaskError, match=rf"Did you mean {found}\?"):
+            find_task_file(name)
+
+
 def test_a_file_of_ones_own_wins_over_the_bundled_one(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (folder / "tasks").mkdir()
     (folder / "tasks" / "moe_align.yaml").write_text(GOOD)

@@ -126,6 +126,7 @@ def test_a_requirement_unmet_is_exit_code_1(tiny: TinyTask, tmp_path: Path) -> N
     [
         (lambda path: None, "There is no patch"),
         (lambda path: path.mkdir(), "is a folder, not a patch"),
+        (lambda path: path.write_text("---\nname: tiny\n"), "is no diff"),
         (lambda path: path.symlink_to(path), "cannot be read"),
     ],
 )

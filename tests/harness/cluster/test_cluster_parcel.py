@@ -52,6 +52,10 @@ def test_a_task_arrives_with_all_it_names_and_nothing_of_its_source(tiny: TinyTa
     (tiny.folder / "hidden_tests").rename(hidden)
     tiny.edit_task("hidden: hidden_tests", f"hidden: {hidden}")  # an absolute path, which a node does not have
     (tiny.folder / "table.csv").write_text("1,2\n")
+    (tiny.folder / "reference" / "tiny").mkdir(parents=True)  # as `harness init` seals the base's own code
+    (tiny.folder / "reference" / "tiny" / "was.py").write_text("x = 1\n")
+    with (tiny.folder / "bench.py").open("a") as bench:
+        bench.write('REFERENCE = __file__[:-8] + "reference"\n')
     figures = write_references(tmp_path / "elsewhere" / "figures.json")
     tiny.edit_task("api: tiny", f"api: tiny\nreferences: {figures}")
     loaded = load_task(str(tiny.file))
@@ -62,6 +66,7 @@ def test_a_task_arrives_with_all_it_names_and_nothing_of_its_source(tiny: TinyTa
     assert there.loaded.bench_file is not None
     assert there.loaded.bench_file.read_text() == (tiny.folder / "bench.py").read_text()
     assert (there.loaded.bench_file.parent / "table.csv").read_text() == "1,2\n"
+    assert (there.loaded.bench_file.parent / "reference" / "tiny" / "was.py").read_text() == "x = 1\n"
     assert there.loaded.hidden_tests is not None
     assert [path.name for path in there.loaded.hidden_tests.iterdir()] == ["test_hidden.py"]
     for path in (there.loaded.file, there.loaded.bench_file, there.loaded.hidden_tests):

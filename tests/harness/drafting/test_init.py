@@ -185,6 +185,9 @@ def test_a_traced_call_becomes_a_task_that_the_base_satisfies(shop: Path) -> Non
     assert task.source.git == "../shop" and task.target_files == ["src/shop/baskets.py"] and task.api == "shop.baskets"
     assert task.tests.public == ["PYTHONPATH=src python -m pytest -q tests"]
     assert task.draft == drafted["draft"] and any("target_files" in each for each in task.draft)
+    # The oracle belongs to the bench, wherever that goes: into a bundle, to a node.
+    rests_on = load_task(str(shop.parent / "tasks" / "pairs.yaml")).bench_files
+    assert [path.name for path in rests_on] == ["bench.py", "reference"]
     assert drafted["workloads"] == ["n50", "n120", "n200", "n300", "n400"]
     assert drafted["tests"] == 4  # two of its own, and two calls: the one that was traced, the one that its test made
     # Nothing was written to the repository, and nothing is left of the work.

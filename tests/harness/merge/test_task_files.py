@@ -51,6 +51,24 @@ def test_modules_beside_the_bench_come_along_where_it_imports_them(tiny: TinyTas
     assert {"shapes.py", "sizes.py"} < set(taken(tiny)) and "unrelated.py" not in taken(tiny)
 
 
+def test_what_the_bench_names_beside_itself_comes_along(tiny: TinyTask) -> None:
+    bench = tiny.folder / "bench.py"
+    bench.write_text(
+        'from pathlib import Path\nimport helpers\nHERE = Path(__file__).parent\nREFERENCE = HERE / "reference"\n'
+        'NOT = ("hidden_tests", "recorded.jsonl", "target", "../outside.txt", ".", "", "no such file")\n'
+        + bench.read_text()
+    )
+    (tiny.folder.parent / "outside.txt").write_text("mine")
+    for name in ("reference/tiny/core.py", "reference/tiny/__pycache__/core.pyc", "unnamed/x.json"):
+        (tiny.folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (tiny.folder / name).write_text("1")
+    (tiny.folder / "helpers").mkdir()
+    (tiny.folder / "helpers" / "__init__.py").write_text('SHAPES = "shapes.json"\n')
+    (tiny.folder / "shapes.json").write_text("[]")
+    files = taken(tiny, hidden_tests=False)
+    assert sorted(files) == ["bench.py", "helpers/__init__.py", "reference/tiny/core.py", "shapes.json", "tiny.yaml"]
+
+
 def test_what_lies_outside_the_tasks_folder_gets_a_place(tiny: TinyTask) -> None:
     other = tiny.folder.parent / "elsewhere"
     other.mkdir()
