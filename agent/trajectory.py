@@ -159,9 +159,14 @@ def read_trajectory(path: Path) -> Iterator[TrajectoryEvent]:
     """The events of a trajectory. A last line that was being written when the process died is left out.
 
     Raises:
-        TrajectoryError: any other line is not an event; says whether a newer version seems to have written it.
+        TrajectoryError: any other line is not an event; says whether a newer version seems to have written it. Or the
+            file cannot be read.
     """
-    with path.open("rb") as file:
+    try:
+        file = path.open("rb")
+    except OSError as error:
+        raise TrajectoryError(f"{path}: cannot be read ({error.strerror}).") from error
+    with file:
         for number, line in enumerate(file, 1):
             if not line.endswith(b"\n"):
                 return

@@ -37,6 +37,7 @@ from harness.events import (
 )
 from harness.git import Repository
 from harness.kept import keep_outcome, kept_outcome, start_over
+from harness.machine_errors import machine_error
 from harness.patch import SCRATCH
 from harness.replay_agent import ReplayAgent
 from harness.repository_words import repository_words
@@ -50,6 +51,7 @@ from harness.verdict import Cost, Tokens, Verdict
 from harness.waiting import Tell, watched
 from harness.whole_file import write_atomic
 from harness.workbench import WorktreeBench
+from harness.workspace import removed
 
 
 @dataclass(frozen=True)
@@ -134,6 +136,8 @@ def _made(setup: Setup, name: str, brief: Brief | None) -> Verdict:
     except HarnessError:
         raise  # a full disk, say: the run cannot go on
     except Exception as error:
+        if isinstance(error, OSError) and (broken := machine_error(error, refusals=False)):
+            raise broken from error
         write_atomic(folder.path / "internal_error.txt", traceback.format_exc())
         message = f"{type(error).__name__}: {error} (a bug in harness: {folder.path / 'internal_error.txt'})"
         judgement = Judgement(status="infra_failed", cause=policy_for(error).cause, message=message)
@@ -208,7 +212,14 @@ def render_prompt(setup: Setup, brief: Brief | None = None) -> str:
 def to_verdict(
     setup: Setup, name: str, judgement: Judgement, outcome: AgentOutcome | None, brief: Brief | None = None
 ) -> Verdict:
-    """The record of an attempt."""
+    """The record of an attempt.
+
+    Raises:
+        StorageError: somebody has removed the folder for checkouts, and with it what was judged.
+    """
+    gone = removed(setup.judge.workspace.parent)
+    if gone is not None:
+        raise gone
     cost = Cost()
     if outcome is not None:
         cost = Cost(

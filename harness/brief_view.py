@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from harness.brief import Brief, read_brief
+from harness.errors import HarnessError
 from harness.events import AttemptBriefed
 from harness.store import AttemptFolder
 from harness.text import safe
@@ -16,10 +17,12 @@ if TYPE_CHECKING:
 def brief_parts(folder: AttemptFolder) -> list[Text]:
     """A line on where the attempt began, and one for each hint; none where nobody told it anything.
 
-    Raises:
-        HarnessError: the brief cannot be read.
+    One that cannot be read is told of: it must not hide the verdict that it stands beside.
     """
-    brief = read_brief(folder)
+    try:
+        brief = read_brief(folder)
+    except HarnessError as error:
+        return [safe(f"brief    {str(error).splitlines()[0]}")]
     if brief is None:
         return []
     began = began_text(brief)
@@ -28,12 +31,11 @@ def brief_parts(folder: AttemptFolder) -> list[Text]:
 
 
 def brief_json(folder: AttemptFolder) -> dict[str, Any] | None:
-    """The same for programs; what the prompt says of it is in the prompt.
-
-    Raises:
-        HarnessError: the brief cannot be read.
-    """
-    brief = read_brief(folder)
+    """The same for programs; what the prompt says of it is in the prompt."""
+    try:
+        brief = read_brief(folder)
+    except HarnessError as error:
+        return {"problem": str(error)}
     return None if brief is None else brief.model_dump(exclude={"shown"})
 
 

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, cast, get_args
 
 from harness.admission import job_for, now, resolve_device
@@ -20,6 +19,7 @@ from harness.errors import AdmissionError, BuildFailed, Interrupted, UsageError
 from harness.source import seal
 from harness.task import DeviceChoice, Mode
 from harness.task_file import load_task
+from harness.temporary import temporary_folder
 from harness.timing.machine import describe_device
 from harness.timing.measurement import MeasureJob, Protocol
 from harness.whole_file import make_folder, write_atomic
@@ -90,7 +90,7 @@ def calibrate(options: CalibrateOptions, on_trial: Callable[[int, int, Trial], N
         Interrupted: Ctrl-C before the first trial was over.
     """
     started_at, start = now(), time.monotonic()
-    with TemporaryDirectory(prefix="harness-calibrate-") as space, _prepared(options, Path(space)) as (name, job):
+    with temporary_folder("calibrate") as space, _prepared(options, Path(space)) as (name, job):
         before = kept(job.device, name, job.mode) if options.resume else None
         schedule = Schedule(
             trials=options.trials,
@@ -100,23 +100,32 @@ def calibrate(options: CalibrateOptions, on_trial: Callable[[int, int, Trial], N
         )
         planned = len(schedule.conditions)
         session = Session(before.trials, before.device) if before else Session()
-        session.run(job, schedule, lambda trial: on_trial(len(session.trials), planned, trial))
+        machine = fingerprint(job.device)
+
+        def found() -> Calibration:
+            return Calibration(
+                bench=name,
+                mode=job.mode,
+                fingerprint=machine,
+                device=session.device or describe_device(job.device),
+                protocol=job.protocol,
+                started_at=before.started_at if before else started_at,
+                seconds=round(time.monotonic() - start + (before.seconds if before else 0.0), 1),
+                planned=planned,
+                summary=summarise(session.trials, job.protocol.min_effect),
+                trials=session.trials,
+            )
+
+        def take(trial: Trial) -> None:
+            save(found())  # hours of them must not go with a power cut: `--continue` goes on from here
+            on_trial(len(session.trials), planned, trial)
+
+        session.run(job, schedule, take)
     if not session.trials:
         if session.interrupted:
             raise Interrupted("Interrupted before the first trial was over; nothing is kept.")
         raise UsageError("No trial was run.", remedy="Ask for at least one with --trials.")
-    calibration = Calibration(
-        bench=name,
-        mode=job.mode,
-        fingerprint=fingerprint(job.device),
-        device=session.device or describe_device(job.device),
-        protocol=job.protocol,
-        started_at=before.started_at if before else started_at,
-        seconds=round(time.monotonic() - start + (before.seconds if before else 0.0), 1),
-        planned=planned,
-        summary=summarise(session.trials, job.protocol.min_effect),
-        trials=session.trials,
-    )
+    calibration = found()
     if options.out is not None:
         _publish(calibration, options)
     file = save(calibration)

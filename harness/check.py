@@ -23,6 +23,7 @@ from harness.evaluate import Judge, Judgement
 from harness.exported import called_names, exported_names
 from harness.exposed import exposed, exposed_text
 from harness.findings import CheckFinding, CheckReport, Recorder, Watch
+from harness.interruption import terminable
 from harness.known_effect import EXPECTED, PROTOCOL, TOLERANCE
 from harness.mutants import sample_mutants
 from harness.mutation_score import MutationScore, score_mutants
@@ -37,7 +38,7 @@ from harness.task import LoadedTask
 from harness.task_file import load_task
 from harness.timing.client import measure
 from harness.timing.measurement import Measurement, Protocol
-from harness.workspace import require_writable, terminable, workspace
+from harness.workspace import require_writable, workspace
 from harness.worktree import remove_folder
 
 MUTANTS = 12

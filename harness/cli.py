@@ -29,6 +29,7 @@ from harness import (
     cli_verify,
 )
 from harness.errors import INTERRUPTED, HarnessError
+from harness.interruption import end_tidily
 from harness.printing import complain
 
 
@@ -47,6 +48,9 @@ class _Verbs(TyperGroup):
         except (typer.Exit, typer.Abort, BrokenPipeError):
             raise
         except Exception as error:
+            if isinstance(error, OSError) and (told := _of_the_machine(error)):
+                complain(f"error: {told}")
+                raise typer.Exit(4) from error
             if type(error).__module__.startswith(("typer.", "click.")):
                 raise  # A usage error; which package its class lives in depends on typer's version.
             import traceback  # noqa: PLC0415
@@ -54,6 +58,13 @@ class _Verbs(TyperGroup):
             complain(traceback.format_exc())
             complain("This is a bug in harness, not in your task or patch: please report the lines above.")
             raise typer.Exit(4) from error
+
+
+def _of_the_machine(error: OSError) -> str | None:
+    from harness.machine_errors import machine_error  # noqa: PLC0415
+
+    found = machine_error(error, refusals=True)
+    return None if found is None else str(found)
 
 
 app = typer.Typer(
@@ -111,6 +122,7 @@ def main() -> None:
     # What is imported by now is never garbage, and in the end all goes at once: to look for cycles in it would take as
     # long as many a verb does.
     gc.freeze()
+    end_tidily()
     try:
         app(prog_name="harness")
     finally:

@@ -34,13 +34,15 @@ def clean(
     json: Json = False,
 ) -> None:
     """Show what killed and old runs have left behind, and with --yes remove it. What is in use stays."""
+    from harness.housekeeping import Found, look, look_at_served, parse_age  # noqa: PLC0415 - what a help text needs is imported above
     from harness.housekeeping import clean as remove  # noqa: PLC0415
-    from harness.housekeeping import look, parse_age  # noqa: PLC0415 - what a help text needs is imported above
     from harness.show import shown_path  # noqa: PLC0415
     from harness.text import bytes_text, printable  # noqa: PLC0415
 
     age = parse_age(older_than) if older_than is not None else None
     found = look(out, worktrees, age, memories=memory)
+    served = look_at_served()
+    found = Found([*found.leftovers, *served.leftovers], [*found.in_use, *served.in_use])
     problems = remove(found.leftovers) if yes else []
     if json:
         document = {
@@ -57,7 +59,9 @@ def clean(
             typer.echo(printable(f"{size:>9}  {shown_path(Path(leftover.path))}  ({leftover.why})"))
         for path in found.in_use:
             typer.echo(printable(f"   in use  {shown_path(Path(path))}"))
-        typer.echo(_summary(len(found.leftovers), bytes_text(found.bytes), removed=yes))
+        gone = [each for each in found.leftovers if not (yes and Path(each.path).exists())]
+        if gone or not found.leftovers:
+            typer.echo(_summary(len(gone), bytes_text(sum(each.bytes for each in gone)), removed=yes))
     for problem in problems:
         complain(printable(problem))
     raise typer.Exit(4 if problems else 0)

@@ -160,6 +160,9 @@ def resume(
     executor: ExecutorKind = None,
     ray_address: RayAddress = None,
     out: Out = Path("runs"),
+    worktrees: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Another folder for checkouts than the run had.")
+    ] = None,
     require: RequireAny = None,
     json: Json = False,
 ) -> None:
@@ -184,6 +187,7 @@ def resume(
         retry_failed=retry_failed,
         executor=executor,
         ray_address=ray_address,
+        worktrees=worktrees,
     )
     with watching(json=json) as emit:
         outcome = resume_run(wanted, emit)

@@ -19,6 +19,7 @@ from harness.journal import encode_event
 from harness.leaderboard import leaderboard
 from harness.leaderboard_tables import board_table
 from harness.live_display import LiveDisplay
+from harness.printing import Outlet
 from harness.show import headline, patch_file, picked_text, shown_path, workload_table
 from harness.store import RunFolder, find_runs
 from harness.text import interval_text, safe
@@ -36,18 +37,19 @@ class JsonDisplay:
     """Prints every event as one line of JSON. A reader that went away does not end the run."""
 
     def __init__(self, stream: TextIO | None = None) -> None:
-        self._stream: TextIO | None = stream or sys.stdout
+        self._stream = Outlet(stream or sys.stdout)
 
     def __call__(self, event: Event) -> None:
         """Print `event`."""
-        self._stream = _written(self._stream, encode_event(event))
+        self._stream.write(encode_event(event) + "\n")
+        self._stream.flush()
 
 
 class PlainDisplay:
     """Writes one plain line for each thing that changes; of a measurement, a look every few seconds and the end."""
 
     def __init__(self, stream: TextIO | None = None) -> None:
-        self._stream: TextIO | None = stream or sys.stderr
+        self._stream = Outlet(stream or sys.stderr)
         self._next_look = 0.0
 
     def __call__(self, event: Event) -> None:
@@ -60,19 +62,8 @@ class PlainDisplay:
             self._next_look = time.monotonic() + LOOK_SECONDS
         line = describe(event)
         if line:
-            self._stream = _written(self._stream, line)
-
-
-def _written(stream: TextIO | None, line: str) -> TextIO | None:
-    """Write a line; gives the stream back, or None once its reader is gone."""
-    if stream is None:
-        return None
-    try:
-        stream.write(line + "\n")
-        stream.flush()
-    except BrokenPipeError:
-        return None
-    return stream
+            self._stream.write(line + "\n")
+            self._stream.flush()
 
 
 @contextmanager

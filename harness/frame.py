@@ -18,6 +18,7 @@ from harness.evaluate import Judge
 from harness.events import AdmissionStep, Admitted, Emit, Event, RunFinished, RunStarted, TimingProgress
 from harness.exposed import exposed, exposed_text
 from harness.git import Repository
+from harness.interruption import terminable
 from harness.journal import Journal
 from harness.limits import with_limits
 from harness.options import RunOptions
@@ -36,7 +37,7 @@ from harness.task_file import load_task
 from harness.text import counted
 from harness.verdict import Verdict
 from harness.whole_file import write_atomic
-from harness.workspace import clear, require_writable, terminable, workspace
+from harness.workspace import free_space, removed, require_writable, workspace
 
 
 @dataclass
@@ -130,17 +131,15 @@ def frame(
 
     Raises:
         HarnessError: the task is wrong, a folder cannot be written, or another process is working on this run.
-        Interrupted: Ctrl-C or SIGTERM; what was finished by then is in the journal.
+        Interrupted: Ctrl-C, SIGTERM or a closed terminal; what was finished by then is in the journal.
     """
     loaded = with_limits(task or load_task(options.task), options.limits)
     use_sandbox(options.sandbox)
     require_writable(options.worktrees)
     folder = resumed or create_run(loaded.task.name, options.out)
-    space = options.worktrees / folder.name
     # The journal's lock comes first: whoever has it owns the run, and may clear away what a dead owner left.
     with _unless_empty(folder), Journal(folder.journal) as journal, terminable():
-        if resumed is not None:
-            clear(space)
+        space = free_space(options.worktrees / folder.name, folder.path)
         with workspace(space, run=folder.path, keep=options.keep_worktrees) as made:
             run = Frame(options, loaded, folder, made, _both(journal, emit), seal(loaded, made / "judge.git"))
             try:
@@ -149,7 +148,10 @@ def frame(
                 run.finish(interrupted=True)
                 raise Interrupted(_kept(run)) from stop
             except HarnessError as error:
-                run.finish(error=str(error))
+                gone = removed(made)  # then whatever was found without it says nothing
+                run.finish(error=str(gone or error))
+                if gone is not None:
+                    raise gone from error
                 raise
             run.finish()
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import tempfile
 import time
 from collections.abc import Iterator
@@ -22,11 +21,13 @@ from harness.folders import walk
 from harness.journal import is_being_written, read_events
 from harness.memory import Memory
 from harness.memory import folder as memory_folder
+from harness.state import mcp_folders
 from harness.store import RunFolder
+from harness.temporary import is_temporary
 from harness.text import counted
 from harness.verdict import Record
 from harness.whole_file import storage_error
-from harness.workspace import clear, end_processes_in, is_in_use, owner_of, processes_in
+from harness.workspace import clear, end_processes_in, is_in_use, is_marked, owner_of, processes_in
 from harness.worktree import remove_folder
 
 Kind = Literal["checkouts", "run", "nameless", "temporary", "memory"]
@@ -34,8 +35,6 @@ _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 # A folder for checkouts has its owner's name a moment after it is made; one without is nobody's if it is older.
 _NAMELESS_SECONDS = 600.0
 _TEMPORARY_SECONDS = 86_400.0
-# Ours by their names as tempfile makes them: a prefix and eight characters. The gate and the leases have other names.
-_TEMPORARY = re.compile(r"(perf-harness|harness-(calibrate|variance|seal|program))-[a-z0-9_]{8}")
 
 
 class Leftover(Record):
@@ -104,6 +103,30 @@ def look(
     """
     leftovers: list[Leftover] = []
     in_use: list[str] = []
+    _look_at_checkouts(worktrees, older_than, leftovers, in_use)
+    _look_at_runs(out, older_than, leftovers, in_use)
+    for folder in _folders(temporary or Path(tempfile.gettempdir()), "TMPDIR"):
+        if is_temporary(folder.name) and _is_abandoned(folder):
+            leftovers.append(_leftover("temporary", folder, "nobody has used it for a day"))
+    for path in sorted(memory_folder().glob("*.jsonl")) if memories else []:
+        if older_than is None or _age(path) > older_than.total_seconds():
+            known = len(Memory(path).read())
+            leftovers.append(_leftover("memory", path, f"what {counted(known, 'attempt')} at a task came to"))
+    return Found(leftovers, in_use)
+
+
+def look_at_served() -> Found:
+    """What killed `harness mcp` servers left, which work out of the way of whoever starts them. Records stay."""
+    found = Found([], [])
+    out, worktrees = mcp_folders()
+    _look_at_checkouts(worktrees, None, found.leftovers, found.in_use)
+    _look_at_runs(out, None, found.leftovers, found.in_use)
+    return found
+
+
+def _look_at_checkouts(
+    worktrees: Path, older_than: timedelta | None, leftovers: list[Leftover], in_use: list[str]
+) -> None:
     for space in _folders(worktrees, "--worktrees"):
         if is_in_use(space):
             in_use.append(str(space))
@@ -111,6 +134,9 @@ def look(
         why = _why_checkouts_go(space, older_than)
         if why is not None:
             leftovers.append(_leftover("checkouts", space, why))
+
+
+def _look_at_runs(out: Path, older_than: timedelta | None, leftovers: list[Leftover], in_use: list[str]) -> None:
     for folder in _folders(out, "--out"):
         run = RunFolder(folder)
         if run.journal.exists() and is_being_written(run.journal):
@@ -118,14 +144,6 @@ def look(
         elif (why := _why_run_goes(run, older_than)) is not None:
             kind: Kind = "run" if _has_events(run) else "nameless"
             leftovers.append(_leftover(kind, folder, why))
-    for folder in _folders(temporary or Path(tempfile.gettempdir()), "TMPDIR"):
-        if _TEMPORARY.fullmatch(folder.name) and _is_abandoned(folder):
-            leftovers.append(_leftover("temporary", folder, "nobody has used it for a day"))
-    for path in sorted(memory_folder().glob("*.jsonl")) if memories else []:
-        if older_than is None or _age(path) > older_than.total_seconds():
-            known = len(Memory(path).read())
-            leftovers.append(_leftover("memory", path, f"what {counted(known, 'attempt')} at a task came to"))
-    return Found(leftovers, in_use)
 
 
 def clean(leftovers: list[Leftover]) -> list[str]:
@@ -170,7 +188,7 @@ def _why_checkouts_go(space: Path, older_than: timedelta | None) -> str | None:
 
 def _is_ours(space: Path) -> bool:
     """Whether a folder looks like one for checkouts: there may be anything in a folder that a user named."""
-    return (space / "judge.git").is_dir() or (space / "agents.git").is_dir()
+    return (space / "judge.git").is_dir() or (space / "agents.git").is_dir() or is_marked(space)
 
 
 def _is_abandoned(folder: Path) -> bool:

@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from agent.session import Session, TranscriptError
@@ -32,9 +31,11 @@ from harness.store import AttemptFolder, RunFolder, create_run
 from harness.strict_json import strict_json
 from harness.task import LoadedTask
 from harness.task_file import load_task
+from harness.temporary import temporary_folder
 from harness.text import counted, safe
 from harness.verdict import NOT_JUDGED, Cost, PatchStats, Tokens, Verdict
 from harness.whole_file import write_atomic
+from harness.worktree import remove_folder
 
 if TYPE_CHECKING:
     from rich.console import Group
@@ -127,7 +128,20 @@ def import_session(transcript: Path, task: str | None, out: Path) -> Imported:
     with _sealed(loaded) as repository:
         found = patch_of(session, AttemptFolder(transcript.resolve().parent).patch, repository)
     beside = _run_beside(transcript)
-    return replace(_write(session, transcript, loaded, beside, found, out), task=task)
+    name = loaded.task.name if loaded else beside.task if beside else "imported"
+    run = create_run(name, out)
+    with _whole_or_gone(run.path):
+        return replace(_write(session, transcript, loaded, beside, found, run, name), task=task)
+
+
+@contextmanager
+def _whole_or_gone(folder: Path) -> Iterator[None]:
+    """A session that could not be written down to its end leaves no folder: without a journal nobody would know it."""
+    try:
+        yield
+    except BaseException:
+        remove_folder(folder)
+        raise
 
 
 @contextmanager
@@ -135,7 +149,7 @@ def _sealed(loaded: LoadedTask | None) -> Iterator[Repository | None]:
     if loaded is None:
         yield None
         return
-    with TemporaryDirectory(prefix="harness-import-") as folder:
+    with temporary_folder("import") as folder:
         yield seal(loaded, Path(folder) / "base.git")
 
 
@@ -151,12 +165,11 @@ def _write(
     loaded: LoadedTask | None,
     beside: RunStarted | None,
     found: RecordedPatch,
-    out: Path,
+    run: RunFolder,
+    name: str,
 ) -> Imported:
-    name = loaded.task.name if loaded else beside.task if beside else "imported"
     agent = session.agent or (beside.agent if beside else UNKNOWN)
     model = session.model or (beside.model if beside else None)
-    run = create_run(name, out)
     folder = run.attempt(_NAME).create()
     with Trajectory(folder.trajectory) as record:
         for event in session.events:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import json
 import os
 import time
 from pathlib import Path
@@ -59,7 +60,13 @@ class Journal:
         if isinstance(event, TimingProgress):
             return
         line = (encode_event(event) + "\n").encode()
-        whole = os.fstat(self._descriptor).st_size
+        now = os.fstat(self._descriptor)
+        if now.st_nlink == 0:
+            raise StorageError(
+                f"The journal {self.path} was removed while the run lasted: nothing more could be kept.",
+                remedy="Start a new run, and leave its folder where it is until it has ended.",
+            )
+        whole = now.st_size
         try:
             written = 0
             while written < len(line):
@@ -106,6 +113,9 @@ class Journal:
         try:
             size = os.fstat(self._descriptor).st_size
             tail = _tail(self._descriptor, size)
+            if not tail and size > 1:
+                last = _tail(self._descriptor, size - 1) + b"\n"
+                tail = last if _is_torn(last) else b""
             if not tail:
                 return
             if _parse(tail) is None:
@@ -129,6 +139,15 @@ def _tail(descriptor: int, size: int) -> bytes:
         tail = block + tail
         size = start
     return tail
+
+
+def _is_torn(line: bytes) -> bool:
+    """Whether a line was never written whole: after a power cut the middle of the last one may be missing."""
+    try:
+        json.loads(line)
+    except (ValueError, RecursionError):
+        return bool(line.strip())
+    return False
 
 
 def _parse(line: bytes) -> Event | None:
@@ -174,13 +193,14 @@ def no_journal(path: Path) -> StorageError:
 
 def _parse_all(path: Path, lines: list[bytes]) -> list[Event]:
     events = []
+    last = max((number for number, line in enumerate(lines, start=1) if line.strip()), default=0)
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
         event = _parse(line)
         if event is not None:
             events.append(event)
-        elif number < len(lines):
+        elif number < last or (number < len(lines) and not _is_torn(line)):
             raise HarnessError(
                 f"{path}:{number}: this line is not an event of this version of the harness.",
                 remedy="The journal was edited or damaged, or comes from another version; "

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
@@ -14,6 +16,7 @@ from harness.whole_file import make_folder, storage_error, write_atomic
 
 _Outcome: TypeAdapter[AgentOutcome] = TypeAdapter(AgentOutcome)
 _TRY = "try-"
+_PATCH = "patch_sha256"
 
 
 def keep_outcome(folder: AttemptFolder, outcome: AgentOutcome) -> None:
@@ -26,17 +29,30 @@ def keep_outcome(folder: AttemptFolder, outcome: AgentOutcome) -> None:
     """
     if outcome.ended == "model_error":
         return
-    write_atomic(folder.outcome, strict_json(_Outcome.dump_python(outcome, mode="json"), indent=1) + "\n")
+    said = _Outcome.dump_python(outcome, mode="json") | {_PATCH: _digest(folder.patch)}
+    write_atomic(folder.outcome, strict_json(said, indent=1) + "\n")
 
 
 def kept_outcome(folder: AttemptFolder) -> AgentOutcome | None:
-    """How an agent ended whose patch is there to be judged; None where an agent has to begin."""
+    """How an agent ended whose patch is there to be judged; None where an agent has to begin.
+
+    A patch that was damaged or edited since is not what the agent made, and must not be judged as that.
+    """
     if not folder.patch.is_file():
         return None
     try:
-        return _Outcome.validate_json(folder.outcome.read_bytes())
-    except (OSError, ValidationError):
+        said = json.loads(folder.outcome.read_bytes())
+        made = said.pop(_PATCH, None) if isinstance(said, dict) else None  # older versions did not note it
+        if made is not None and made != _digest(folder.patch):
+            return None
+        return _Outcome.validate_python(said)
+    except (OSError, ValueError, RecursionError):
         return None
+
+
+def _digest(patch: Path) -> str | None:
+    """Of a patch's bytes; None where there is none, as of an agent that left nothing."""
+    return hashlib.sha256(patch.read_bytes()).hexdigest() if patch.is_file() else None
 
 
 def kept_verdict(folder: AttemptFolder) -> Verdict | None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, cast
 
 from harness.event_text import WAITING, describe, progress_text
 from harness.events import (
@@ -27,6 +28,7 @@ from harness.events import (
     RunStarted,
     TimingProgress,
 )
+from harness.printing import Outlet
 from harness.show import headline
 from harness.text import counted, duration_text, printable, safe
 
@@ -67,7 +69,7 @@ class LiveDisplay:
         from rich.console import Console  # noqa: PLC0415 - rich is slow to import
         from rich.live import Live  # noqa: PLC0415
 
-        self._console = console or Console(stderr=True, highlight=False)
+        self._console = console or Console(file=cast("IO[str]", Outlet(sys.stderr)), highlight=False)
         self._live = Live(console=self._console, auto_refresh=False, transient=True, redirect_stdout=False)
         self._lock = threading.RLock()
         self._stop = threading.Event()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import contextlib
+import io
+from typing import TYPE_CHECKING, TextIO
 
 import typer
 
@@ -10,6 +12,48 @@ from harness.strict_json import strict_json
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
+
+
+class Outlet(io.TextIOBase):
+    """A stream that may go while work goes on: its terminal is closed, its reader gone, its disk full.
+
+    What is said then is lost, and nothing else: what watches a run must not end it, or fail its attempts.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream: TextIO | None = stream
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        """That of the stream."""
+        return self._stream.encoding if self._stream is not None else "utf-8"
+
+    def isatty(self) -> bool:
+        """Whether it is a terminal."""
+        return self._stream is not None and self._stream.isatty()
+
+    def fileno(self) -> int:
+        """The stream's, of which the width of a terminal is asked."""
+        if self._stream is None:
+            raise io.UnsupportedOperation("fileno")
+        return self._stream.fileno()
+
+    def write(self, text: str) -> int:
+        """Write `text`, or forget it."""
+        if self._stream is not None:
+            try:
+                return self._stream.write(text)
+            except OSError:
+                self._stream = None
+        return len(text)
+
+    def flush(self) -> None:
+        """Send what was written on its way."""
+        if self._stream is not None:
+            try:
+                self._stream.flush()
+            except OSError:
+                self._stream = None
 
 
 def print_parts(*parts: RenderableType) -> None:
@@ -30,7 +74,8 @@ def print_json(document: object) -> None:
 
 
 def complain(text: str) -> None:
-    """Tell something on standard error, whatever characters it holds."""
+    """Tell something on standard error, whatever characters it holds; where that is gone, nobody."""
     from harness.text import printable  # noqa: PLC0415 - brings in pydantic
 
-    typer.echo(printable(text, multiline=True), err=True)
+    with contextlib.suppress(OSError):
+        typer.echo(printable(text, multiline=True), err=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from agent.patch_apply import apply_patch
 from agent.patch_format import PatchError
@@ -13,6 +12,7 @@ from agent.turn_diff import FileDiff
 from harness.errors import Rejected
 from harness.git import Repository
 from harness.patch import Patch, apply, is_leftover, take_diff
+from harness.temporary import temporary_folder
 from harness.text import counted
 
 
@@ -84,7 +84,7 @@ def _take(found: RecordedPatch, diff: tuple[FileDiff, ...]) -> None:
 
 def _hold_against(found: RecordedPatch, base: Repository) -> None:
     """Whether the patch fits the base; if it does, its statistics are those of what it really changes."""
-    with TemporaryDirectory(prefix="harness-import-") as folder:
+    with temporary_folder("import") as folder:
         checkout, file = Path(folder) / "checkout", Path(folder) / "patch.diff"
         file.write_bytes(found.text)
         base.check_out(checkout)
@@ -106,7 +106,7 @@ def _settle(found: RecordedPatch, patch: Patch) -> None:
 
 def _make_edits(found: RecordedPatch, edits: tuple[str, ...], base: Repository) -> None:
     """Make the recorded edits on a checkout of the base; all of them, or there is no patch."""
-    with TemporaryDirectory(prefix="harness-import-") as folder:
+    with temporary_folder("import") as folder:
         checkout = Path(folder) / "checkout"
         base.check_out(checkout)
         for number, edit in enumerate(edits, 1):

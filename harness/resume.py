@@ -57,9 +57,10 @@ class ResumeOptions:
     retry_failed: bool = False
     executor: ExecutorKind | None = None
     ray_address: str | None = None
+    worktrees: Path | None = None
 
 
-_CHANGEABLE = ("jobs", "max_usd", "max_tokens", "time_limit", "executor", "ray_address")
+_CHANGEABLE = ("jobs", "max_usd", "max_tokens", "time_limit", "executor", "ray_address", "worktrees")
 
 
 def resume_run(wanted: ResumeOptions, emit: Emit) -> RunOutcome:
@@ -136,6 +137,8 @@ def _options(plan: Plan, wanted: ResumeOptions, folder: RunFolder) -> RunOptions
             f"{folder.plan}: its options are not those of this version of the harness.", remedy="Start a new run."
         ) from error
     asked = {name: getattr(wanted, name) for name in _CHANGEABLE}
+    if wanted.worktrees is not None:
+        asked["worktrees"] = wanted.worktrees.resolve()
     changed = {name: value for name, value in asked.items() if value is not None}
     if changed.get("executor") == "local":
         changed.setdefault("ray_address", "auto")  # that of the cluster where it was begun
@@ -196,13 +199,15 @@ def spent_before(folder: RunFolder, events: list[Event], verdicts: list[Verdict]
 
 
 def _seconds(events: list[Event]) -> float:
-    """Wall-clock time while somebody ran it: from each start to the last event before the next."""
+    """Wall-clock time while somebody ran it: from each start to the last event before the next.
+
+    A clock that was set back costs the step in which that happened, not what the run had used up by then.
+    """
     total = 0.0
-    start = last = None
+    last: datetime | None = None
     for event in events:
         at = datetime.fromisoformat(event.at)
-        if isinstance(event, RunStarted | RunResumed):
-            total += (last - start).total_seconds() if start is not None and last is not None else 0.0
-            start = at
+        if last is not None and not isinstance(event, RunStarted | RunResumed):
+            total += max(0.0, (at - last).total_seconds())
         last = at
-    return total + ((last - start).total_seconds() if start is not None and last is not None else 0.0)
+    return total

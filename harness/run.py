@@ -73,7 +73,7 @@ def run_task(options: RunOptions, emit: Emit) -> RunOutcome:
         TaskError, UsageError, AdmissionError: nothing could be attempted; says what to mend.
         StorageError: a folder cannot be written, or the disk is full.
         InfrastructureError: the model's endpoint is dead.
-        Interrupted: Ctrl-C or SIGTERM; what was finished by then is in the journal.
+        Interrupted: Ctrl-C, SIGTERM or a closed terminal; what was finished by then is in the journal.
     """
     require_possible(options)
     with frame(options, emit) as run:

@@ -6,6 +6,12 @@ import os
 from pathlib import Path
 
 
+def mcp_folders() -> tuple[Path, Path]:
+    """Where `harness mcp` keeps its records and its checkouts, unless it is told."""
+    folder = state_folder("mcp")
+    return folder / "runs", folder / "worktrees"
+
+
 def state_folder(name: str) -> Path:
     """A folder of the user's state, by the XDG base directory specification; made by whoever writes to it."""
     state = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")

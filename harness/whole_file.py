@@ -25,7 +25,8 @@ def storage_error(error: OSError, path: Path, verb: str, option: str = "--out") 
     remedies[errno.EDQUOT] = remedies[errno.EFBIG] = remedies[errno.ENOSPC]
     if verb == "make the folder" or option != "--out":
         remedies.pop(errno.ENOENT)
-    remedy = remedies.get(error.errno or 0, f"Choose a folder that you may write to with {option}.")
+    otherwise = "Check its permissions." if verb == "read" else f"Choose a folder that you may write to with {option}."
+    remedy = remedies.get(error.errno or 0, otherwise)
     return StorageError(f"Cannot {verb} {path}: {error.strerror or error}.", remedy=remedy)
 
 
@@ -57,6 +58,8 @@ def whole_file(target: Path, option: str = "--out") -> Iterator[Path]:
         yield begun
         begun.replace(target)
     except OSError as error:
+        if isinstance(error.filename, str | os.PathLike) and Path(error.filename).parent != target.parent:
+            raise storage_error(error, Path(error.filename), "read") from error  # what was to go into it
         raise storage_error(error, target, "write", option) from error
     finally:
         if begun is not None:

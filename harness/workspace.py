@@ -6,13 +6,10 @@ import contextlib
 import fcntl
 import os
 import secrets
-import signal
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 
 import psutil
 from pydantic import ValidationError
@@ -49,19 +46,44 @@ def workspace(space: Path, *, run: Path | None = None, keep: bool = False) -> It
     space = space.resolve()
     try:
         space.mkdir(parents=True)
-        owner = Owner(run=None if run is None else str(run.resolve()), keep=keep)
-        descriptor = os.open(space / _OWNER, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     except OSError as error:
         raise storage_error(error, space, "make the folder", "--worktrees") from error
-    try:
-        with contextlib.suppress(OSError):  # a file system without locks
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        os.write(descriptor, owner.model_dump_json().encode())
-        yield space
-    finally:
-        if not keep:
+    with contextlib.ExitStack() as stack:
+        try:
+            owner = Owner(run=None if run is None else str(run.resolve()), keep=keep)
+            descriptor = os.open(space / _OWNER, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            stack.callback(os.close, descriptor)  # and with it the lock, when the folder is gone
+            with contextlib.suppress(OSError):  # a file system without locks
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            os.write(descriptor, owner.model_dump_json().encode())
+        except OSError as error:
             worktree.remove_folder(space)
-        os.close(descriptor)
+            raise storage_error(error, space, "make the folder", "--worktrees") from error
+        if not keep:
+            stack.callback(_remove, space)
+        yield space
+
+
+def _remove(space: Path) -> None:
+    """Remove a folder for checkouts; who is told to end in the middle of that does it to the end first."""
+    try:
+        worktree.remove_folder(space)
+    except KeyboardInterrupt:
+        worktree.remove_folder(space)
+        raise
+
+
+def removed(space: Path) -> StorageError | None:
+    """The error to end with where somebody has removed this process's folder for checkouts; None where it is there.
+
+    What is found without it is nobody's fault: files that are not there fail tests, and look like an agent's deletions.
+    """
+    if is_marked(space):
+        return None
+    return StorageError(
+        f"The folder for checkouts {space} was removed while the run lasted: what was at work in it is not judged.",
+        remedy="Leave it where it is until the run has ended; `harness resume` goes on with a run.",
+    )
 
 
 def owner_of(space: Path) -> Owner | None:
@@ -72,9 +94,33 @@ def owner_of(space: Path) -> Owner | None:
         return None
 
 
+def is_marked(space: Path) -> bool:
+    """Whether a folder was begun as one for checkouts, though a kill or a full disk may have kept its owner's name."""
+    return (space / _OWNER).is_file()
+
+
 def is_in_use(space: Path) -> bool:
     """Whether the process that made this folder for checkouts is alive."""
     return is_locked(space / _OWNER)
+
+
+def free_space(space: Path, run: Path) -> Path:
+    """A name for a run's folder for checkouts: `space`, or with a number where that is another run's.
+
+    Runs have the same name where two begin in one second with different `--out`, or where one was copied. What a dead
+    process of this run left under these names is cleared away.
+    """
+    number = 1
+    name = space
+    while name.exists():
+        owner = owner_of(name)
+        ours = is_marked(name) if owner is None else owner.run == str(run.resolve())
+        if ours and not is_in_use(name):
+            clear(name)
+            break
+        number += 1
+        name = space.with_name(f"{space.name}-{number}")
+    return name
 
 
 def clear(space: Path) -> None:
@@ -131,20 +177,3 @@ def require_writable(worktrees: Path) -> None:
         raise StorageError(
             f"{worktrees}: cannot be written ({error.strerror}).", remedy="Choose another folder with --worktrees."
         ) from error
-
-
-@contextmanager
-def terminable() -> Iterator[None]:
-    """SIGTERM ends a run as Ctrl-C does: tidily."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def stop(_signal: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

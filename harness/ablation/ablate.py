@@ -15,6 +15,7 @@ from harness.ablation.parts import By, DividedPatch, divide
 from harness.ablation.records import Ablation
 from harness.ablation.work import SMALLEST, Say, Work
 from harness.errors import AttemptEnded, Interrupted, UsageError
+from harness.interruption import terminable
 from harness.plan import made_of
 from harness.sandbox import Wanted, use_sandbox
 from harness.source import seal
@@ -23,7 +24,7 @@ from harness.task_file import load_task
 from harness.text import counted
 from harness.timing.measurement import Protocol
 from harness.whole_file import make_folder
-from harness.workspace import require_writable, terminable, workspace
+from harness.workspace import require_writable, workspace
 
 _NO_GAIN = "There is no gain to take apart; `harness verify` says what a patch comes to."
 
@@ -62,7 +63,8 @@ def ablate(options: AblateOptions, say: Say) -> Ablation:
     Raises:
         UsageError: the patch has no gain to take apart, or nothing to leave out, or more than the limit allows.
         HarnessError: the base is not admitted, a folder cannot be written.
-        Interrupted: Ctrl-C or SIGTERM; what was tried by then is in `ablation.json`, and the same call goes on.
+        Interrupted: Ctrl-C, SIGTERM or a closed terminal; what was tried by then is in `ablation.json`, and the same
+            call goes on.
     """
     loaded = load_task(options.task)
     use_sandbox(options.sandbox)

@@ -94,8 +94,8 @@ def _engine(where: str, *, create: bool) -> Engine:
 _REMEDY = "Write postgresql://user@host/name, sqlite:///FILE, or the path of a file."
 _SERVER_REMEDY = "Check that the server runs, that the name and the rights are right, and that the disk is not full."
 _FILE_REMEDY = (
-    "Check that it may be written, and that the disk is not full. What was published from journals can be again: "
-    "`harness publish --to` another file."
+    "Check that nobody else holds it, that it may be written, and that the disk is not full. What was published from "
+    "journals can be again: `harness publish --to` another file."
 )
 
 

@@ -19,12 +19,13 @@ from harness.drafting.record import Evidence, Recording, mentions
 from harness.drafting.settle import Say, settle
 from harness.errors import BuildFailed, UsageError
 from harness.git import GitError, run_git
+from harness.interruption import terminable
 from harness.sandbox import Wanted, use_sandbox
 from harness.source import seal
 from harness.task import LoadedTask, Source, Task
 from harness.task_file import load_task
 from harness.text import printable
-from harness.workspace import require_writable, terminable, workspace
+from harness.workspace import require_writable, workspace
 
 _GUESSED = "its annotations alone"
 

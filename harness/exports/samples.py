@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import ValidationError
-
 from harness.errors import UsageError
 from harness.exports.attempts import Export, JudgedAttempt, attempts_of
 from harness.report.material import is_plain
@@ -154,7 +152,7 @@ def _measured(attempt: JudgedAttempt) -> dict[str, Measurement] | None:
         return {
             name: Measurement.model_validate(kept[name]) for name in ("selection", "confirmation") if kept.get(name)
         }
-    except (OSError, ValueError, TypeError, AttributeError, ValidationError):
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError):
         return None
 
 

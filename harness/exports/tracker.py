@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import tempfile
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -28,6 +27,7 @@ from harness.report.build import write_report
 from harness.report.material import read_run
 from harness.store import RunFolder
 from harness.strict_json import strict_json
+from harness.temporary import temporary_folder
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -103,7 +103,7 @@ def _log_run(
     tracker = _Tracker(client, where, first, export)
     parent, changed = tracker.log(entry, None)
     if changed:
-        with tempfile.TemporaryDirectory(prefix="harness-mlflow-") as scratch:
+        with temporary_folder("mlflow") as scratch:
             report = Path(scratch) / "report.html"
             write_report(read_run(folder), report)
             client.log_artifact(parent, str(report))
@@ -128,7 +128,7 @@ def _log_attempt(tracker: _Tracker, attempt: JudgedAttempt, parent: str) -> None
     tracker.export.attempts += 1
     if not changed:
         return
-    with tempfile.TemporaryDirectory(prefix="harness-mlflow-") as scratch:
+    with temporary_folder("mlflow") as scratch:
         files = {"verdict.json": strict_json(verdict.model_dump(), indent=2).encode() + b"\n"}
         patch = attempt.patch()
         if patch:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import shlex
 import shutil
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from agent.process import run_process
 from agent.shell import HeadAndTail
 from harness.errors import UsageError
 from harness.sandbox import Confinement, current_sandbox, scrubbed_environment
+from harness.temporary import temporary_folder
 
 # What tells a folder that holds one environment or runtime from one that holds everything, such as ~/.local.
 _MARKS = ("pyvenv.cfg", "conda-meta", "lib/node_modules", "include/node", "lib/python3*/os.py")
@@ -131,7 +131,7 @@ def first_line_of(program: Program, *arguments: str, remedy: str) -> str:
         UsageError: it fails, or prints nothing.
     """
     said, complaints = HeadAndTail(_MOST_BYTES), HeadAndTail(_MOST_BYTES)
-    with tempfile.TemporaryDirectory(prefix="harness-program-") as name:
+    with temporary_folder("program") as name:
         folder = Path(name)
         confinement = Confinement(writable=(folder,), readable=program.readable)
         line = [*current_sandbox().wrap(confinement), *program.line, *arguments]

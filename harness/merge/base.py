@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from urllib.parse import urlsplit, urlunsplit
 
 from harness.errors import TaskError, UsageError
@@ -14,6 +13,7 @@ from harness.merge.home import Home, home_of_source, seal_commit
 from harness.source import is_local, seal
 from harness.task import LoadedTask
 from harness.task_file import load_task
+from harness.temporary import temporary_folder
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ def _commit_of(loaded: LoadedTask, home: Home, tree: str) -> str | None:
     if found is not None:
         return found
     try:
-        with TemporaryDirectory(prefix="harness-head-") as folder:
+        with temporary_folder("head") as folder:
             head = home.resolve("HEAD")
             return head if seal_commit(loaded, home, head, Path(folder) / "head.git").tree == tree else None
     except (GitError, UsageError, TaskError):

@@ -28,6 +28,7 @@ from harness.merge.base import OldBase
 from harness.merge.task_files import task_files
 from harness.store import AttemptFolder
 from harness.strict_json import strict_json
+from harness.temporary import temporary_folder
 from harness.verdict import Record, Verdict
 
 FORMAT = 1
@@ -174,7 +175,7 @@ def add_base(base: OldBase, into: Contents) -> bool:
         UsageError: it cannot be put in, and cannot be had from elsewhere either.
     """
     found = Contents()
-    with tempfile.TemporaryDirectory(prefix="harness-base-") as folder:
+    with temporary_folder("base") as folder:
         checkout = Path(folder) / "base"
         base.repository.check_out(checkout)
         problem = _collect(checkout, base.repository.files(), found)

@@ -10,11 +10,11 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from harness.errors import UsageError
 from harness.git import IDENTITY, GitError, Repository, run_git
 from harness.merge.home import Home
+from harness.temporary import temporary_folder
 
 _NEW = "0" * 40
 
@@ -67,7 +67,7 @@ def as_mail(base: Repository, new: NewCommit) -> bytes:
         base: the sealed base, which gets the objects.
         new: the commit.
     """
-    with TemporaryDirectory(prefix="harness-mail-") as folder:
+    with temporary_folder("mail") as folder:
         env = _environment(base.path, Path(folder), new)
         arguments = ["read-tree", *([f"--prefix={new.prefix}"] if new.prefix else []), base.commit]
         run_git(Path(folder), *arguments, env=env)
@@ -85,7 +85,7 @@ def make_branch(home: Home, commit: str, name: str, new: NewCommit) -> str:
         UsageError: the name is none, the branch is there, or the patch does not apply to that commit.
     """
     require_free(home, name)
-    with TemporaryDirectory(prefix="harness-branch-") as folder:
+    with temporary_folder("branch") as folder:
         git_dir = Path(run_git(home.root, "rev-parse", "--absolute-git-dir").decode().rstrip("\n"))
         env = _environment(git_dir, Path(folder), new)
         run_git(Path(folder), "read-tree", commit, env=env)

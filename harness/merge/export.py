@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from harness.errors import Rejected, UsageError
@@ -17,6 +16,7 @@ from harness.patch import Patch, apply, take_diff
 from harness.report.material import AttemptMaterial, read_run
 from harness.show import patch_file
 from harness.store import AttemptFolder
+from harness.temporary import temporary_folder
 from harness.verdict import Verdict
 from harness.whole_file import make_folder, write_atomic
 
@@ -99,7 +99,7 @@ def export_attempt(folder: AttemptFolder, options: ExportOptions) -> Exported:
     if run.state.started is None or attempt is None:
         raise UsageError(f"{folder.run.name}/{folder.name} never started: there is nothing to export.")
     verdict = _require_win(attempt, force=options.force)
-    with TemporaryDirectory(prefix="harness-export-") as scratch:
+    with temporary_folder("export") as scratch:
         base = old_base(run.state.started, options.task, Path(scratch) / "base.git")
         patch = _patch(folder, verdict, base, Path(scratch))
         lands = None

@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from harness.errors import UsageError
 from harness.git import GitError, Repository, run_git
 from harness.source import is_local, seal, take_tree
 from harness.task import LoadedTask, Source
+from harness.temporary import temporary_folder
 
 # As far back as is looked for a base, from HEAD first and then over all branches.
 MOST_COMMITS = 20_000
@@ -71,7 +71,7 @@ class Home:
         names = [
             self.tree(commit) if not path else f"{commit}:{self.prefix}{path}" for commit in commits for path in paths
         ]
-        with TemporaryDirectory(prefix="harness-commits-") as folder:
+        with temporary_folder("commits") as folder:
             asked = Path(folder) / "names"
             asked.write_text("".join(f"{name}\n" for name in names))
             told = run_git(self.root, "cat-file", "--batch-check=%(objectname)", stdin=asked)
@@ -116,7 +116,7 @@ def seal_commit(loaded: LoadedTask, home: Home, commit: str, into: Path) -> Repo
     Raises:
         GitError: the target's folder is not in that commit.
     """
-    with TemporaryDirectory(prefix="harness-commit-") as scratch:
+    with temporary_folder("commit") as scratch:
         files = Path(scratch) / "files"
         take_tree(home.root, home.tree(commit), files)
         return seal(with_source(loaded, Source(path=str(files))), into)

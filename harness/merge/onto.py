@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Literal
 
 from harness.errors import AdmissionError, InfrastructureError, TaskError
@@ -22,6 +21,7 @@ from harness.run import RunOptions, require_readable, verify_task
 from harness.source import seal
 from harness.task import LoadedTask
 from harness.task_file import load_task
+from harness.temporary import temporary_folder
 from harness.text import interval_text
 from harness.verdict import Interval, Record, Verdict
 
@@ -122,7 +122,7 @@ def verify_onto(
     require_readable(kept.file)
     loaded = load_task(options.task)
     rows: list[Onto] = []
-    with TemporaryDirectory(prefix="harness-onto-") as scratch:
+    with temporary_folder("onto") as scratch:
         versions = versions_of(loaded, names, Path(scratch))
         patch, objects = with_hashes(kept, Path(scratch))
         for number, version in enumerate(versions.found):

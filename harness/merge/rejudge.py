@@ -15,7 +15,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
 from harness.compare import AttemptComparison, Measured, compare_measured, published_samples
@@ -28,6 +27,7 @@ from harness.selection import ALPHA, overall_values
 from harness.source import seal
 from harness.task import LoadedTask
 from harness.task_file import load_task
+from harness.temporary import temporary_folder
 from harness.text import interval_text, shortened
 from harness.timing.measurement import Sample
 from harness.timing.statistics import hodges_lehmann
@@ -93,7 +93,7 @@ def rejudge(file: Path, options: RunOptions, emit: Emit, *, trusted: bool) -> Re
         UsageError: the bundle is not whole, is not trusted, or is not of the task that was named.
         HarnessError: as a run.
     """
-    with TemporaryDirectory(prefix="harness-bundle-") as folder:
+    with temporary_folder("bundle") as folder:
         bundle = unpack(file, Path(folder) / "bundle")
         samples = _samples(bundle)
         notes = _notes(bundle, samples)

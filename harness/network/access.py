@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import socket
 import sys
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -17,6 +16,7 @@ from harness.network.hosts import AllowedHosts
 from harness.network.listeners import tcp_listener, unix_listener
 from harness.network.log import RequestLog
 from harness.sandbox import Confinement, NoSandbox, Sandbox, SandboxUnavailable, current_sandbox
+from harness.temporary import temporary_folder
 
 if TYPE_CHECKING:
     from anyio.from_thread import BlockingPortal
@@ -126,7 +126,7 @@ def open_access(
 
     with contextlib.ExitStack() as stack:
         # Not below anything that a command may write to: what it put in its place would be shown to the next one.
-        sockets = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="perf-harness-"))).resolve()
+        sockets = Path(stack.enter_context(temporary_folder("net"))).resolve()
         requests = RequestLog(log)
         stack.callback(requests.close)
         portal = stack.enter_context(start_blocking_portal())

@@ -22,6 +22,7 @@ from statistics import fmean, median, stdev
 from pydantic import BaseModel, ValidationError
 
 from harness.errors import UsageError
+from harness.interruption import terminable
 from harness.intervals import Rate, t_quantile
 from harness.probing import Kind, Probed, command_line, require_success, run_probed
 from harness.profiling.places import Place, Places, dotted_module
@@ -30,7 +31,7 @@ from harness.sandbox import Wanted, use_sandbox
 from harness.source import copy_folder
 from harness.text import duration_text
 from harness.verdict import Interval, Record
-from harness.workspace import require_writable, terminable, workspace
+from harness.workspace import require_writable, workspace
 
 _LEAST_SHARE = 0.001
 

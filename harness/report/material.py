@@ -8,8 +8,6 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from agent.trajectory import TrajectoryError, TrajectoryEvent, read_back
 from harness.events import AttemptBriefed, Event
 from harness.journal import is_being_written
@@ -105,7 +103,7 @@ class AttemptMaterial:
             kept = json.loads(self.folder.samples.read_text(encoding="utf-8", errors="replace"))
             published = kept.get("confirmation") or kept.get("selection")
             return Measurement.model_validate(published) if published else None
-        except (OSError, ValueError, AttributeError, ValidationError):
+        except (OSError, ValueError, AttributeError, RecursionError):
             return None
 
     @cached_property

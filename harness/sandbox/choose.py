@@ -7,7 +7,6 @@ import os
 import platform
 import shutil
 import subprocess
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -16,6 +15,7 @@ from harness.sandbox.bubblewrap import BubblewrapSandbox
 from harness.sandbox.confinement import Confinement, Sandbox, SandboxUnavailable
 from harness.sandbox.landlock import KernelSandbox
 from harness.sandbox.launcher import landlock
+from harness.temporary import temporary_folder
 
 Wanted = Literal["auto", "bubblewrap", "landlock", "landlock-only", "namespaces", "docker", "podman", "none"]
 
@@ -95,7 +95,7 @@ def problem(sandbox: Sandbox) -> str | None:
     """Why a sandbox does not work here; None where it does. Tried once for a process, with a real command."""
     if platform.machine() not in _MACHINES:
         return f"{platform.machine()} is not among {', '.join(_MACHINES)}"
-    with tempfile.TemporaryDirectory() as folder:
+    with temporary_folder("sandbox") as folder:
         secret = Path(folder) / "secret"
         secret.write_text("out", encoding="ascii")
         inside = Path(folder) / "inside"

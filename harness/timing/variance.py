@@ -27,9 +27,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import fmean, median, stdev, variance
-from tempfile import TemporaryDirectory
 
 from harness.calibrate import CalibrateOptions, builtin_job
+from harness.temporary import temporary_folder
 from harness.timing.bench import load_bench
 from harness.timing.descendants import adopt_orphans, cpu_ns_of_tree
 from harness.timing.experiment import Experiment, Servers
@@ -165,7 +165,7 @@ def measure_spreads(rounds: int, sessions: int) -> list[Spread]:
         "fresh interpreters": (_FreshExperiment, 1),
     }
     found: dict[tuple[str, str, str], list[list[float]]] = {}
-    with TemporaryDirectory(prefix="harness-variance-") as space:
+    with temporary_folder("variance") as space:
         job = builtin_job(CalibrateOptions(device="cpu"), Path(space))
         bench = load_bench(Path(job.bench_file))
         for _ in range(rounds):

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from harness.errors import StorageError, UsageError
 from harness.git import Repository, run_git
 from harness.patch import matches
 from harness.source import seal
 from harness.task import LoadedTask
+from harness.temporary import temporary_folder
 
 _NAMED = 4
 
@@ -54,7 +54,7 @@ def make_checkout(loaded: LoadedTask, folder: Path) -> bool:
         folder.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StorageError(f"{folder}: cannot be made ({error.strerror}).", remedy="Choose another folder.") from error
-    with TemporaryDirectory(prefix="harness-seal-") as place:
+    with temporary_folder("seal") as place:
         sealed = seal(loaded, Path(place) / "base.git")
         run_git(folder.parent, "clone", "--quiet", "--no-hardlinks", "--no-local", str(sealed.path), str(folder))
         run_git(folder, "remote", "remove", "origin")

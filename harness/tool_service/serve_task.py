@@ -14,6 +14,7 @@ from harness import __version__
 from harness.errors import UsageError
 from harness.options import RunOptions
 from harness.sandbox import Wanted, use_sandbox
+from harness.state import mcp_folders
 from harness.task import LoadedTask
 from harness.task_file import load_task
 from harness.tool_service.checkout import make_checkout
@@ -102,8 +103,8 @@ def _tree(options: ServeOptions, loaded: LoadedTask) -> Path:
 
 def _run_options(options: ServeOptions, loaded: LoadedTask, tree: Path) -> RunOptions:
     """Records and checkouts lie out of the way: a client starts this in the very folder that is measured."""
-    state = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "perf-harness" / "mcp"
-    out, worktrees = options.out or state / "runs", options.worktrees or state / "worktrees"
+    records, checkouts = mcp_folders()
+    out, worktrees = options.out or records, options.worktrees or checkouts
     for name, folder in (("--out", out), ("--worktrees", worktrees)):
         if folder.resolve().is_relative_to(tree):
             raise UsageError(

@@ -100,6 +100,16 @@ def test_a_reader_that_went_away_does_not_end_the_run(kind: type[PlainDisplay] |
         stream.close()
 
 
+@pytest.mark.parametrize("kind", [PlainDisplay, JsonDisplay])
+def test_a_log_on_a_full_disk_does_not_end_the_run(kind: type[PlainDisplay] | type[JsonDisplay]) -> None:
+    stream = os.fdopen(os.open("/dev/full", os.O_WRONLY), "w")
+    display = kind(stream)
+    for event in story(verdict()):
+        display(event)
+    with pytest.raises(OSError, match="No space left"):
+        stream.close()
+
+
 def test_a_terminal_shows_phases_steps_and_the_interval_narrowing() -> None:
     screen = Screen()
     with LiveDisplay(terminal(screen)) as display:

@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from records import AT, verdict, write_run
 from test_memory import entry
 
+import harness
 from harness.errors import StorageError, UsageError
 from harness.housekeeping import clean, look, parse_age
 from harness.journal import Journal
 from harness.memory import Memory
+from harness.state import mcp_folders
+from harness.temporary import Use, is_temporary, temporary_folder
 from harness.workspace import end_processes_in, is_in_use, workspace
 
 HOLD = """
@@ -219,6 +224,28 @@ def test_what_killed_processes_left_among_temporary_files_goes_after_a_day(tmp_p
         process.wait()
 
 
+def test_every_temporary_folder_of_ours_is_known_by_its_name(tmp_path: Path) -> None:
+    for use in get_args(Use):
+        with temporary_folder(use) as folder:
+            assert Path(folder).parent == tmp_path / "tmp"
+            assert is_temporary(Path(folder).name)
+    assert not any(is_temporary(name) for name in ("harness-thesis-chapter1", "perf-harness-gate", "tmp12345678"))
+    # Whatever is made elsewhere is made in a folder that somebody is known to own.
+    makers = re.compile(r"(TemporaryDirectory|mkdtemp|mkstemp)\(([^)]*)\)")
+    for source in Path(harness.__file__).parent.rglob("*.py"):
+        for _, arguments in makers.findall(source.read_text(encoding="utf-8")):
+            assert "dir=" in arguments or source.name == "temporary.py", source
+
+
+def test_a_folder_for_checkouts_whose_owner_was_never_written_down_goes_once_it_is_old(tmp_path: Path) -> None:
+    space = tmp_path / "worktrees" / "one"
+    space.mkdir(parents=True)
+    (space / ".owner.json").touch()  # killed, or the disk full, just then
+    assert look(tmp_path / "runs", tmp_path / "worktrees", None).leftovers == []
+    os.utime(space, (0, 0))
+    assert [Path(each.path) for each in look(tmp_path / "runs", tmp_path / "worktrees", None).leftovers] == [space]
+
+
 def test_what_is_remembered_of_tasks_goes_only_when_asked_for(tmp_path: Path) -> None:
     memory = Memory.of("tiny", {})
     memory.add(entry(1))
@@ -230,3 +257,22 @@ def test_what_is_remembered_of_tasks_goes_only_when_asked_for(tmp_path: Path) ->
     assert found[0].bytes > 100 and "1 attempt " in found[0].why
     assert clean(found) == []
     assert list(memory.path.parent.iterdir()) == []
+
+
+def test_checkouts_of_a_killed_server_of_tools_are_found_and_its_records_stay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    out, worktrees = mcp_folders()
+    record = write_run(out, verdict(run="old-20200101-000000"))
+    process = held(worktrees / "one", tmp_path)
+    nowhere = ["--out", str(tmp_path / "no runs"), "--worktrees", str(tmp_path / "no worktrees")]
+    try:
+        assert "in use" in cli("clean", *nowhere, "--yes", "--older-than", "0d").stdout
+        assert (worktrees / "one" / "judge.git").is_dir()
+    finally:
+        process.kill()
+        process.wait()
+    assert cli("clean", *nowhere, "--yes", "--older-than", "0d").returncode == 0
+    assert list(worktrees.iterdir()) == []
+    assert record.journal.is_file()

@@ -132,3 +132,38 @@ def test_two_writers_are_refused_and_a_dead_one_leaves_no_lock(tmp_path: Path) -
     assert not is_being_written(path)
     write(path, AgentStep(at=AT, attempt="001", step=1, tool="shell", detail=""))
     assert len(read_events(path)) == 1
+
+
+def test_a_journal_that_was_removed_while_it_is_written_is_told_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    with Journal(path) as journal:
+        journal.append(AttemptStarted(at=AT, attempt="001"))
+        path.unlink()
+        with pytest.raises(StorageError, match=r"journal\.jsonl was removed while the run lasted"):
+            journal.append(AttemptStarted(at=AT, attempt="002"))
+
+
+@pytest.mark.parametrize("newline", [b"", b"\n"])
+def test_a_last_line_whose_middle_a_power_cut_took_never_happened(tmp_path: Path, newline: bytes) -> None:
+    path = tmp_path / "journal.jsonl"
+    events = story(verdict())[5:8]
+    write(path, *events)
+    whole, last = path.read_bytes().rstrip(b"\n").rsplit(b"\n", 1)
+    path.write_bytes(whole + b"\n" + last[:20] + b"\0" * (len(last) - 22) + b"}}" + newline)
+    assert read_events(path) == events[:-1]
+    more = AttemptStarted(at=AT, attempt="002")
+    write(path, more)
+    assert read_events(path) == [*events[:-1], more]
+
+
+def test_a_last_line_of_another_version_is_not_taken_for_a_torn_one(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    write(path, *story(verdict())[5:8])
+    with path.open("ab") as file:
+        file.write(b'{"event": "something_new", "at": "2030-01-01T00:00:00+00:00"}\n')
+    before = path.read_bytes()
+    with pytest.raises(HarnessError, match="another version"):
+        read_events(path)
+    with Journal(path):
+        pass
+    assert path.read_bytes() == before

@@ -11,26 +11,27 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from datetime import datetime
 from pathlib import Path
 
 import psutil
 import pytest
 from tiny_task import TinyTask, make_tiny_task
 
-from harness.errors import UsageError
+from harness.errors import StorageError, UsageError
 from harness.events import AttemptFinished, AttemptStarted, Event, RunFinished, RunResumed
 from harness.find_run import find_run
 from harness.journal import Journal, read_events
 from harness.options import RunOptions
 from harness.plan import read_plan, write_plan
-from harness.resume import ResumeOptions, resume_run
+from harness.resume import ResumeOptions, resume_run, spent_before
 from harness.run import RunOutcome, run_task
 from harness.run_state import fold
 from harness.source import seal
 from harness.store import RunFolder, find_runs
 from harness.task_file import load_task
 from harness.verdict import Verdict
-from harness.workspace import is_in_use
+from harness.workspace import is_in_use, workspace
 
 # A patch that is rejected at once: the whole way through worktree, agent, diff and judge in a quarter of a second.
 WRONG_FILE = "*** Begin Patch\n*** Update File: README.md\n@@\n-A target for tests.\n+Rewritten.\n*** End Patch\n"
@@ -193,6 +194,67 @@ def test_what_the_agent_had_finished_is_judged_and_not_made_again(
     assert outcome.verdicts[0].cost.steps == 2
     assert "agent" not in [getattr(event, "phase", None) for event in events]
     assert (folder.patch.read_bytes(), folder.trajectory.read_bytes()) == (patch, trajectory)
+
+
+def test_a_patch_that_was_changed_since_is_not_judged_as_the_agents(
+    templates: dict[str, Path], tiny: TinyTask, tmp_path: Path
+) -> None:
+    run = finished(templates, tiny, tmp_path, "replay")
+    cut_after(run, 1, AttemptStarted)
+    folder = run.attempt("001")
+    folder.verdict.unlink()
+    whole = folder.patch.read_bytes()
+    folder.patch.write_bytes(whole[: len(whole) // 2])
+    outcome, events = go_on(tmp_path)
+    assert "agent" in [getattr(event, "phase", None) for event in events]
+    assert outcome.verdicts[0].cause == "outside_target_files"
+    assert folder.patch.read_bytes() == whole
+    assert (folder.path / "try-1" / folder.patch.name).stat().st_size < len(whole)
+
+
+def test_a_copy_of_a_run_that_is_still_at_work_leaves_the_other_ones_checkouts_alone(
+    templates: dict[str, Path], tiny: TinyTask, tmp_path: Path
+) -> None:
+    run = finished(templates, tiny, tmp_path, keep=1)
+    shutil.copytree(run.path, tmp_path / "copy" / run.name)
+    with workspace(tmp_path / "worktrees" / run.name, run=run.path) as space:
+        sleeper = subprocess.Popen(["sleep", "64.5"], cwd=space)
+        try:
+            outcome, _ = go_on(tmp_path, run=str(tmp_path / "copy" / run.name), more=1)
+            assert sleeper.poll() is None and space.is_dir()
+        finally:
+            sleeper.kill()
+            sleeper.wait()
+    assert [verdict.attempt for verdict in outcome.verdicts] == ["001", "002"]
+    assert list((tmp_path / "worktrees").iterdir()) == []
+
+
+def test_a_run_whose_folder_for_checkouts_cannot_be_had_any_more_gets_another(
+    templates: dict[str, Path], tiny: TinyTask, tmp_path: Path
+) -> None:
+    run = finished(templates, tiny, tmp_path, keep=1)
+    (tmp_path / "worktrees").rmdir()
+    (tmp_path / "worktrees").write_text("on the machine it came from this was a folder")
+    with pytest.raises(StorageError, match="--worktrees"):
+        go_on(tmp_path, more=1)
+    outcome, _ = go_on(tmp_path, more=1, worktrees=tmp_path / "elsewhere")
+    assert len(outcome.verdicts) == 2
+    assert read_plan(run).options["worktrees"] == str(tmp_path / "elsewhere")
+
+
+def test_a_clock_that_was_set_back_does_not_give_time_back(
+    templates: dict[str, Path], tiny: TinyTask, tmp_path: Path
+) -> None:
+    run = finished(templates, tiny, tmp_path, keep=2)
+    events = read_events(run.journal)
+    before = spent_before(run, events, []).seconds
+    half = len(events) // 2
+    jumped = [
+        each if number < half else each.model_copy(update={"at": each.at.replace("20", "19", 1)})
+        for number, each in enumerate(events)
+    ]
+    assert datetime.fromisoformat(jumped[-1].at) < datetime.fromisoformat(jumped[0].at)
+    assert 0 < spent_before(run, jumped, []).seconds <= before
 
 
 def test_what_the_agent_had_not_finished_is_put_aside(
