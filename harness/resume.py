@@ -173,7 +173,7 @@ def _verdicts(run: Frame, events: list[Event], *, retry_failed: bool) -> list[Ve
     for slot in run.slots:
         attempt = state.attempts.get(slot.name)
         verdict = attempt.verdict if attempt is not None else None
-        if attempt is not None and verdict is None:
+        if verdict is None:  # by what the journal says; it may be a damaged one
             verdict = kept_verdict(run.folder.attempt(slot.name))
             if verdict is not None:
                 run.emit(AttemptFinished(at=now(), attempt=slot.name, verdict=verdict))

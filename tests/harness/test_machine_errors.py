@@ -16,10 +16,11 @@ from test_resume import record, start
 from tiny_task import TinyTask
 
 from harness.errors import StorageError
+from harness.find_run import find_run
 from harness.journal import read_events
 from harness.machine_errors import machine_error
 from harness.run_state import fold
-from harness.store import find_run, find_runs
+from harness.store import find_runs
 
 # Every file that this process and its children write may be so long, as on a disk that is full from there on.
 LIMITED = """
