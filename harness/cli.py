@@ -30,7 +30,7 @@ from harness import (
 )
 from harness.errors import INTERRUPTED, HarnessError
 from harness.interruption import end_tidily
-from harness.printing import complain
+from harness.printing import complain, flush_or_forget
 
 
 class _Verbs(TyperGroup):
@@ -126,6 +126,8 @@ def main() -> None:
     try:
         app(prog_name="harness")
     finally:
+        for stream in (sys.stdout, sys.stderr):
+            flush_or_forget(stream)
         gc.freeze()
 
 

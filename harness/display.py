@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, TextIO
+from typing import IO, TYPE_CHECKING, TextIO, cast
 
 from harness.event_text import describe
 from harness.events import AdmissionStep, Emit, Event, RunFinished, TimingProgress
@@ -120,7 +120,9 @@ def print_summary(
     """
     from rich.console import Console  # noqa: PLC0415
 
-    console = console or Console(stderr=error, highlight=False)
+    # Its reader may have gone: what the run came to is its exit code all the same.
+    outlet = cast("IO[str]", Outlet(sys.stderr if error else sys.stdout))
+    console = console or Console(file=outlet, highlight=False)
     detailed = len(verdicts) <= 4
     for verdict in verdicts:
         console.print(headline(verdict))

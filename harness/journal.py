@@ -115,7 +115,7 @@ class Journal:
             tail = _tail(self._descriptor, size)
             if not tail and size > 1:
                 last = _tail(self._descriptor, size - 1) + b"\n"
-                tail = last if _is_torn(last) else b""
+                tail = last if is_torn(last) else b""
             if not tail:
                 return
             if _parse(tail) is None:
@@ -141,7 +141,7 @@ def _tail(descriptor: int, size: int) -> bytes:
     return tail
 
 
-def _is_torn(line: bytes) -> bool:
+def is_torn(line: bytes) -> bool:
     """Whether a line was never written whole: after a power cut the middle of the last one may be missing."""
     try:
         json.loads(line)
@@ -200,7 +200,7 @@ def _parse_all(path: Path, lines: list[bytes]) -> list[Event]:
         event = _parse(line)
         if event is not None:
             events.append(event)
-        elif number < last or (number < len(lines) and not _is_torn(line)):
+        elif number < last or (number < len(lines) and not is_torn(line)):
             raise HarnessError(
                 f"{path}:{number}: this line is not an event of this version of the harness.",
                 remedy="The journal was edited or damaged, or comes from another version; "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 from typing import TYPE_CHECKING, TextIO
 
 import typer
@@ -54,6 +55,19 @@ class Outlet(io.TextIOBase):
                 self._stream.flush()
             except OSError:
                 self._stream = None
+
+
+def flush_or_forget(stream: TextIO) -> None:
+    """Send what was written on its way; where nobody is there any more, forget it, and so will the interpreter's end.
+
+    That would otherwise make 120 of any exit code.
+    """
+    try:
+        stream.flush()
+    except OSError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
 
 
 def print_parts(*parts: RenderableType) -> None:

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from harness.errors import HarnessError, StorageError
 from harness.events import Event, EventAdapter, RunFinished
-from harness.journal import is_being_written, no_journal
+from harness.journal import is_being_written, is_torn, no_journal
 
 POLL_SECONDS = 0.5
 
@@ -47,9 +47,10 @@ class Tail:
             return []
         self.offset += len(whole) + 1
         events = []
-        for line in whole.split(b"\n"):
+        lines = whole.split(b"\n")
+        for number, line in enumerate(lines, start=1):
             self.lines += 1
-            if line.strip():
+            if line.strip() and not (number == len(lines) and is_torn(line)):
                 events.append(self._parsed(line))
         if events:
             self.finished = isinstance(events[-1], RunFinished)

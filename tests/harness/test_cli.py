@@ -136,6 +136,14 @@ def test_hostile_text_and_poor_terminals(tmp_path: Path, encoding: str) -> None:
     json.loads(harness("show", "--json", "--diff", cwd=tmp_path, PYTHONIOENCODING="utf-8").stdout)
 
 
+def test_a_reader_that_went_away_does_not_change_the_exit_code(tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    verb = [sys.executable, "-m", "harness.cli", "show", "nothing", "--out", str(tmp_path)]
+    assert subprocess.run(verb, stderr=writing, check=False, timeout=60).returncode == 2
+    os.close(writing)
+
+
 @pytest.mark.slow
 def test_run_verify_and_require_on_a_real_task(tiny: TinyTask, tmp_path: Path) -> None:
     patch = tmp_path / "fast.diff"
