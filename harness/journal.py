@@ -47,6 +47,8 @@ class Journal:
         try:
             self._lock()
             self._mend_tail()
+            if os.fstat(self._descriptor).st_size == 0:
+                _keep_name(path)
         except BaseException:
             os.close(self._descriptor)
             raise
@@ -139,6 +141,17 @@ def _tail(descriptor: int, size: int) -> bytes:
         tail = block + tail
         size = start
     return tail
+
+
+def _keep_name(path: Path) -> None:
+    """Have a new file's name on the disk, and its folder's: to wait for its content alone promises neither."""
+    for folder in (path.parent, path.parent.parent):
+        with contextlib.suppress(OSError):  # file systems that cannot, and folders that may not be read
+            descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
 
 
 def is_torn(line: bytes) -> bool:
