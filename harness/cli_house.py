@@ -34,7 +34,8 @@ def clean(
     json: Json = False,
 ) -> None:
     """Show what killed and old runs have left behind, and with --yes remove it. What is in use stays."""
-    from harness.housekeeping import Found, look, look_at_served, parse_age  # noqa: PLC0415 - what a help text needs is imported above
+    from harness.age import parse_age  # noqa: PLC0415 - what a help text needs is imported above
+    from harness.housekeeping import Found, look, look_at_served  # noqa: PLC0415
     from harness.housekeeping import clean as remove  # noqa: PLC0415
     from harness.show import shown_path  # noqa: PLC0415
     from harness.text import bytes_text, printable  # noqa: PLC0415

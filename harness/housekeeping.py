@@ -16,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Literal
 
-from harness.errors import HarnessError, StorageError, UsageError
+from harness.errors import HarnessError, StorageError
 from harness.folders import walk
 from harness.journal import is_being_written, read_events
 from harness.memory import Memory
@@ -31,7 +31,6 @@ from harness.workspace import clear, end_processes_in, is_in_use, is_marked, own
 from harness.worktree import remove_folder
 
 Kind = Literal["checkouts", "run", "nameless", "temporary", "memory"]
-_UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 # A folder for checkouts has its owner's name a moment after it is made; one without is nobody's if it is older.
 _NAMELESS_SECONDS = 600.0
 _TEMPORARY_SECONDS = 86_400.0
@@ -66,18 +65,6 @@ class Found:
     def bytes(self) -> int:
         """All leftovers together."""
         return sum(leftover.bytes for leftover in self.leftovers)
-
-
-def parse_age(text: str) -> timedelta:
-    """An age such as `36h`, `7d` or `2w`.
-
-    Raises:
-        UsageError: it is none.
-    """
-    number, unit = text[:-1], text[-1:]
-    if unit not in _UNITS or not number.isdigit():
-        raise UsageError(f"--older-than: {text!r} is no age.", remedy="Write it as 90m, 36h, 7d or 2w.")
-    return timedelta(**{_UNITS[unit]: int(number)})
 
 
 def look(

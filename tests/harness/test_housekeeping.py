@@ -18,8 +18,9 @@ from records import AT, verdict, write_run
 from test_memory import entry
 
 import harness
+from harness.age import parse_age
 from harness.errors import StorageError, UsageError
-from harness.housekeeping import clean, look, parse_age
+from harness.housekeeping import clean, look
 from harness.journal import Journal
 from harness.memory import Memory
 from harness.state import mcp_folders
