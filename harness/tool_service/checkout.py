@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from harness.errors import StorageError, UsageError
 from harness.git import Repository, run_git
@@ -11,6 +12,7 @@ from harness.patch import matches
 from harness.source import seal
 from harness.task import LoadedTask
 from harness.temporary import temporary_folder
+from harness.whole_file import storage_error
 
 _NAMED = 4
 
@@ -56,6 +58,13 @@ def make_checkout(loaded: LoadedTask, folder: Path) -> bool:
         raise StorageError(f"{folder}: cannot be made ({error.strerror}).", remedy="Choose another folder.") from error
     with temporary_folder("seal") as place:
         sealed = seal(loaded, Path(place) / "base.git")
-        run_git(folder.parent, "clone", "--quiet", "--no-hardlinks", "--no-local", str(sealed.path), str(folder))
-        run_git(folder, "remote", "remove", "origin")
+        try:
+            # A client may kill a server that takes long to start: half a checkout would be in the next one's way.
+            with TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as beside:
+                begun = Path(beside) / folder.name
+                run_git(Path(beside), "clone", "--quiet", "--no-hardlinks", "--no-local", str(sealed.path), str(begun))
+                run_git(begun, "remote", "remove", "origin")
+                begun.rename(folder)
+        except OSError as error:
+            raise storage_error(error, folder, "make the folder", "--new-worktree") from error
     return True
