@@ -58,7 +58,7 @@ def whole_file(target: Path, option: str = "--out") -> Iterator[Path]:
         yield begun
         begun.replace(target)
     except OSError as error:
-        if isinstance(error.filename, str | os.PathLike) and Path(error.filename).parent != target.parent:
+        if begun is not None and error.filename not in (None, str(begun)):
             raise storage_error(error, Path(error.filename), "read") from error  # what was to go into it
         raise storage_error(error, target, "write", option) from error
     finally:
