@@ -20,8 +20,8 @@ from typing import Literal
 from harness.admission import resolve_device
 from harness.calibration.store import calibration_note
 from harness.errors import HarnessError, InfrastructureError, StorageError
+from harness.gates import gate_folder
 from harness.model_key import model_key
-from harness.quiet import gate_folder
 from harness.sandbox import choose_sandbox, has_gpu_devices, working_sandboxes
 from harness.sandbox.workers import UNCONFINED, worker_sandbox
 from harness.text import bytes_text, counted

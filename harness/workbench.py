@@ -19,9 +19,9 @@ from harness.build import build
 from harness.correctness import run_tests
 from harness.errors import BuildFailed, InfrastructureError, Rejected
 from harness.folders import delete_quietly
+from harness.gates import waited_seconds
 from harness.git import Repository
 from harness.patch import matches, take_diff
-from harness.quiet import waited_seconds
 from harness.sandbox import run_confined
 from harness.task import LoadedTask
 from harness.text import counted

@@ -18,7 +18,8 @@ import pytest
 from agent.shell import run_command
 from harness import quiet as gate
 from harness import waiting
-from harness.quiet import first_gpu, noisy, quiet
+from harness.gates import GateLock, first_gpu, waited_seconds
+from harness.quiet import noisy, quiet
 from harness.stopping import Stopped, stoppable
 from harness.waiting import watched
 
@@ -114,9 +115,9 @@ def test_what_a_thread_waits_is_counted() -> None:
     waited = []
 
     def wait() -> None:
-        before = gate.waited_seconds()
+        before = waited_seconds()
         with noisy():
-            waited.append(gate.waited_seconds() - before)
+            waited.append(waited_seconds() - before)
 
     thread = threading.Thread(target=wait)
     with quiet("cpu"):
@@ -277,7 +278,7 @@ def test_who_is_called_off_does_not_wait_on(tmp_path: Path) -> None:
     command.start()
     time.sleep(0.2)
     waiting = threading.Thread(target=wait_at_the_gate)
-    with gate._Lock("cpu.turn") as turn:
+    with GateLock("cpu.turn") as turn:
         turn.take(2)
         waiting.start()
         time.sleep(0.1)
@@ -299,7 +300,7 @@ def test_other_users_of_the_machine_stand_at_the_same_gate(monkeypatch: pytest.M
             pass
         script = f"exec 9<>{folder}/gate/cpu.turn && (flock --nonblock 9 && echo free || echo held)"
         line = ["bash", "-c", script]
-        with gate._Lock("cpu.turn") as turn:
+        with GateLock("cpu.turn") as turn:
             turn.take(fcntl.LOCK_EX)
             done = subprocess.run(line, capture_output=True, text=True, check=False, user="nobody", cwd="/")
             assert done.stdout == "held\n", done.stderr
