@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import traceback
-from dataclasses import dataclass
 from pathlib import Path
 
 from agent.budget import Limits
 from agent.loop import AgentOutcome
-from agent.prompt import render
-from harness import __version__, worktree
+from harness import worktree
 from harness.admission import now
-from harness.agents import NOTICE, Agent, OnStep
+from harness.agents import NOTICE, OnStep
+from harness.attempt_record import announce, to_verdict
+from harness.attempt_setup import Setup
 from harness.best_tree import excuse, left_in, settle_tree
 from harness.brief import Brief
 from harness.errors import (
@@ -23,60 +23,25 @@ from harness.errors import (
     Rejected,
     policy_for,
 )
-from harness.evaluate import Judge, Judgement, OnPhase, OnProgress
+from harness.evaluate import Judgement, OnPhase, OnProgress
 from harness.events import (
     AgentNotice,
     AgentStep,
-    AttemptFinished,
     AttemptStarted,
     AttemptWaiting,
-    Emit,
     Phase,
     PhaseStarted,
     TimingProgress,
 )
-from harness.git import Repository
 from harness.kept import keep_outcome, kept_outcome, start_over
 from harness.machine_errors import machine_error
-from harness.patch import SCRATCH
-from harness.replay_agent import ReplayAgent
-from harness.repository_words import repository_words
-from harness.run_budget import RunBudget
-from harness.sandbox import current_sandbox
 from harness.start import begin_with, require_change
-from harness.store import RunFolder
-from harness.strict_json import strict_json
+from harness.task_prompt import render_prompt
 from harness.timing.measurement import Progress
-from harness.verdict import Cost, Tokens, Verdict
+from harness.verdict import Verdict
 from harness.waiting import Tell, watched
 from harness.whole_file import write_atomic
 from harness.workbench import WorktreeBench
-from harness.workspace import removed
-
-
-@dataclass(frozen=True)
-class Setup:
-    """What every attempt of a run shares.
-
-    Attributes:
-        judge: who judges.
-        agent: who edits.
-        repository: the sealed repository that agents' worktrees are linked to; not the judge's.
-        folder: the run's folder.
-        worktrees: where attempts' checkouts are made.
-        keep_worktrees: whether they stay.
-        emit: where events go.
-        budget: what the run's attempts may use up together; None for what each may by itself.
-    """
-
-    judge: Judge
-    agent: Agent
-    repository: Repository
-    folder: RunFolder
-    worktrees: Path
-    keep_worktrees: bool
-    emit: Emit
-    budget: RunBudget | None = None
 
 
 def run_attempt(setup: Setup, name: str) -> Verdict:
@@ -173,97 +138,6 @@ def _what_became_of(patch: bytes) -> str:
     if b"\r\n" in patch:
         return " Its lines end in CRLF: convert it with dos2unix, or make it anew with git diff --output=FILE."
     return ""
-
-
-def announce(run: RunFolder, emit: Emit, verdict: Verdict) -> Verdict:
-    """Write the verdict down and tell it."""
-    folder = run.attempt(str(verdict.attempt)).create()
-    write_atomic(folder.verdict, strict_json(verdict.model_dump(), indent=2) + "\n")
-    emit(AttemptFinished(at=now(), attempt=folder.name, verdict=verdict))
-    return verdict
-
-
-def render_prompt(setup: Setup, brief: Brief | None = None) -> str:
-    """What the agent is told: the task, its rules and its shown workloads; nothing of what is held out."""
-    task = setup.judge.loaded.task
-    return render(
-        "task.md.j2",
-        title=task.title,
-        description=task.description,
-        target_files=task.target_files,
-        api=task.api,
-        constraints=task.constraints,
-        workloads=[{"name": workload.name, "params": workload.params} for workload in setup.judge.base.shown],
-        device=setup.judge.base.device,
-        public_tests=task.tests.public,
-        build=task.build,
-        limits=task.limits,
-        min_effect_percent=round(setup.judge.min_effect * 100, 1),
-        scratch_dir=SCRATCH,
-        own_tools=setup.agent.own_tools,
-        shown=brief.shown if brief else "",
-        hints=brief.hints if brief else [],
-        repository_words=repository_words(
-            setup.judge.base.root, setup.judge.base.repository.files(), task.target_files
-        ),
-    )
-
-
-def to_verdict(
-    setup: Setup, name: str, judgement: Judgement, outcome: AgentOutcome | None, brief: Brief | None = None
-) -> Verdict:
-    """The record of an attempt.
-
-    Raises:
-        StorageError: somebody has removed the folder for checkouts, and with it what was judged.
-    """
-    gone = removed(setup.judge.workspace.parent)
-    if gone is not None:
-        raise gone
-    cost = Cost()
-    if outcome is not None:
-        cost = Cost(
-            steps=outcome.steps,
-            tokens=Tokens(**outcome.usage.model_dump()),
-            usd=outcome.usd,
-            seconds=round(outcome.seconds, 3),
-        )
-    message = judgement.message
-    if outcome is not None and outcome.ended != "submitted":
-        # Where the model failed, the message is that detail already.
-        why = "" if outcome.detail in message else f", {outcome.detail.rstrip('.')}"
-        message = f"{message} (The agent ended by itself: {outcome.ended}{why}.)"
-        if outcome.tree == "best_measured":
-            message += " Judged is the best tree that it measured"
-            left = setup.folder.attempt(name).left_patch
-            message += (
-                f"; the one it left is in {name}/{left.name}." if left.exists() else "; the one it left is no patch."
-            )
-    return Verdict(
-        run=setup.folder.name,
-        attempt=name,
-        task=setup.judge.loaded.task.name,
-        agent=setup.agent.name,
-        model=setup.agent.model,
-        agent_version=setup.agent.version,
-        status=judgement.status,
-        cause=judgement.cause,
-        message=message,
-        speedup=judgement.speedup,
-        workloads=judgement.workloads or [],
-        timing=judgement.timing,
-        patch=judgement.patch,
-        findings=judgement.findings,
-        base_commit=setup.judge.base.repository.commit,
-        tree="left" if outcome is None else outcome.tree,
-        device=setup.judge.base.machine,
-        sandbox=current_sandbox().name,
-        cost=cost,
-        harness_version=__version__,
-        finished_at=now(),
-        origin=setup.agent.origin if isinstance(setup.agent, ReplayAgent) else None,
-        strategy=None if brief is None else brief.strategy,
-    )
 
 
 def _require_a_working_agent(outcome: AgentOutcome) -> None:

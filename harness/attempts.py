@@ -7,7 +7,9 @@ from dataclasses import replace
 
 from harness.admission import Base
 from harness.agents import UNREADING, Agent, ReferenceAgent
-from harness.attempt import Setup, announce, judge_patch, make_attempt
+from harness.attempt import judge_patch, make_attempt
+from harness.attempt_record import announce
+from harness.attempt_setup import Setup
 from harness.briefing import Briefing
 from harness.events import Event
 from harness.executor import Executor, Job, LocalExecutor

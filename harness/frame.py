@@ -11,7 +11,7 @@ from pathlib import Path
 from harness import __version__, worktree
 from harness.admission import Base, admit, now, resolve_device
 from harness.agents import Agent
-from harness.attempt import Setup
+from harness.attempt_setup import Setup
 from harness.calibration.store import calibration_note, stored_floor
 from harness.errors import HarnessError, Interrupted
 from harness.evaluate import Judge

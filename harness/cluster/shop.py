@@ -9,7 +9,7 @@ from typing import Any
 
 from harness.admission import Base, admit, now
 from harness.agents import make_agent
-from harness.attempt import Setup
+from harness.attempt_setup import Setup
 from harness.brief import Brief
 from harness.calibration.store import stored_floor
 from harness.cluster.messages import Kept, Message, Prepare, Ready, Spending, Told, Used

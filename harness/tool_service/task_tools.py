@@ -17,7 +17,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from agent.stopping import Stop, stoppable
 from agent.tools import tool_specs
 from harness.agents import PatchAgent
-from harness.attempt import Setup, verify_patch
+from harness.attempt import verify_patch
+from harness.attempt_setup import Setup
 from harness.display import PlainDisplay
 from harness.errors import HarnessError, Rejected, UsageError
 from harness.event_text import describe

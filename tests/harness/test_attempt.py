@@ -13,7 +13,8 @@ from agent.loop import AgentOutcome
 from agent.workbench import Workbench
 from harness.admission import admit
 from harness.agents import OnStep
-from harness.attempt import Setup, run_attempt
+from harness.attempt import run_attempt
+from harness.attempt_setup import Setup
 from harness.evaluate import Judge
 from harness.source import seal
 from harness.store import RunFolder

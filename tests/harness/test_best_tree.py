@@ -14,7 +14,8 @@ from agent.loop import AgentOutcome
 from agent.workbench import Workbench
 from harness.admission import admit
 from harness.agents import OnStep
-from harness.attempt import Setup, run_attempt
+from harness.attempt import run_attempt
+from harness.attempt_setup import Setup
 from harness.best_tree import BestTree, excuse, settle_tree
 from harness.errors import Rejected
 from harness.evaluate import Judge, Judgement

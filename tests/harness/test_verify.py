@@ -14,7 +14,8 @@ from tiny_task import TinyTask, make_tiny_task
 
 from harness.admission import admit
 from harness.agents import PatchAgent
-from harness.attempt import Setup, verify_patch
+from harness.attempt import verify_patch
+from harness.attempt_setup import Setup
 from harness.evaluate import Judge
 from harness.source import seal
 from harness.store import create_run
