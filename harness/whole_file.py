@@ -58,7 +58,7 @@ def whole_file(target: Path, option: str = "--out") -> Iterator[Path]:
         yield begun
         begun.replace(target)
     except OSError as error:
-        if begun is not None and error.filename not in (None, str(begun)):
+        if begun is not None and isinstance(error.filename, str) and error.filename != str(begun):
             raise storage_error(error, Path(error.filename), "read") from error  # what was to go into it
         raise storage_error(error, target, "write", option) from error
     finally:
