@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -201,13 +202,16 @@ def spent_before(folder: RunFolder, events: list[Event], verdicts: list[Verdict]
 def _seconds(events: list[Event]) -> float:
     """Wall-clock time while somebody ran it: from each start to the last event before the next.
 
-    A clock that was set back costs the step in which that happened, not what the run had used up by then.
+    Where a clock was set back so far that this is less than nothing, the steps in which it went forward are counted.
     """
-    total = 0.0
-    last: datetime | None = None
+    parts: list[list[datetime]] = []
     for event in events:
-        at = datetime.fromisoformat(event.at)
-        if last is not None and not isinstance(event, RunStarted | RunResumed):
-            total += max(0.0, (at - last).total_seconds())
-        last = at
+        if isinstance(event, RunStarted | RunResumed) or not parts:
+            parts.append([])
+        parts[-1].append(datetime.fromisoformat(event.at))
+    total = 0.0
+    for part in parts:
+        lasted = (part[-1] - part[0]).total_seconds()
+        forward = sum(max(0.0, (later - earlier).total_seconds()) for earlier, later in pairwise(part))
+        total += lasted if lasted >= 0 else forward
     return total
