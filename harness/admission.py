@@ -16,7 +16,7 @@ from harness.git import Repository
 from harness.known_effect import require_known_effect
 from harness.metric import command_spec
 from harness.noise import noise_text, require_quiet
-from harness.sandbox import current_sandbox
+from harness.sandbox import current_sandbox, kept_out
 from harness.targets import require_targets
 from harness.task import DeviceChoice, LoadedTask
 from harness.text import counted
@@ -106,6 +106,7 @@ def job_for(
         command=command_spec(loaded.task.metric, loaded.file.parent),
         workloads=loaded.task.metric.workloads,
         sandbox=current_sandbox().name,
+        kept_out=[str(path) for path in kept_out()],
     )
 
 

@@ -29,7 +29,7 @@ from harness.mutants import sample_mutants
 from harness.mutation_score import MutationScore, score_mutants
 from harness.patch import apply, matches, take_diff
 from harness.placebo import editable, placebo
-from harness.sandbox import Wanted, use_sandbox
+from harness.sandbox import Wanted, keep_out, use_sandbox
 from harness.slowdown import slowed
 from harness.source import seal
 from harness.store import AttemptFolder
@@ -58,6 +58,7 @@ def check_task(name: str, worktrees: Path, seed: int | None, watch: Watch, *, sa
     """
     start = time.monotonic()
     require_writable(worktrees)
+    keep_out((worktrees,))
     use_sandbox(sandbox)
     findings: list[CheckFinding] = []
     mutants: MutationScore | None = None

@@ -26,7 +26,7 @@ from harness.plan import Admission, Slot, write_admission
 from harness.readmission import readmit
 from harness.remembering import memory_note, memory_of
 from harness.run_budget import RunBudget
-from harness.sandbox import use_sandbox
+from harness.sandbox import keep_out, use_sandbox
 from harness.search import strategy_note
 from harness.selection import settle_best
 from harness.source import seal
@@ -137,6 +137,7 @@ def frame(
     use_sandbox(options.sandbox)
     require_writable(options.worktrees)
     folder = resumed or create_run(loaded.task.name, options.out)
+    keep_out((folder.path.parent, options.worktrees))
     # The journal's lock comes first: whoever has it owns the run, and may clear away what a dead owner left.
     with _unless_empty(folder), Journal(folder.journal) as journal, terminable():
         space = free_space(options.worktrees / folder.name, folder.path)

@@ -177,6 +177,18 @@ class LoadedTask(BaseModel):
         return bench_files(self.bench_file, [self.file, *(self.resolve(each) for each in named if each is not None)])
 
     @property
+    def kept_from_agents(self) -> list[Path | None]:
+        """What no command of the target's side is to see: how it is judged, known answers, and the target's history."""
+        task, bench = self.task, self.bench_file
+        beside = bench is not None and self.file.parent in bench.parent.parents
+        return [
+            *(self.file, *self.bench_files, bench.parent if bench is not None and beside else None),
+            *(self.hidden_tests, self.reference_patch, self.references),
+            None if task.recorded is None else self.resolve(task.recorded),
+            None if task.source.path is None else self.resolve(task.source.path) / ".git",
+        ]
+
+    @property
     def references(self) -> Path | None:
         """The file of reference figures, if the task has one."""
         return None if self.task.references is None else self.resolve(self.task.references)

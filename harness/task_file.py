@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from harness.errors import TaskError
 from harness.references import load_references
+from harness.sandbox.withheld import keep_out
 from harness.strategy import STRATEGIES
 from harness.task import LoadedTask, Task
 from harness.text import printable
@@ -75,6 +76,7 @@ def load_task(name: str) -> LoadedTask:
         raise TaskError(_explain(file, root, error)) from error
     loaded = LoadedTask(task=task, file=file)
     _require_files(loaded, root)
+    keep_out(loaded.kept_from_agents)
     if loaded.references is not None:
         load_references(loaded.references)  # a mistake in it is found before anything is timed
     return loaded

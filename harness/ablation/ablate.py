@@ -17,7 +17,7 @@ from harness.ablation.work import SMALLEST, Say, Work
 from harness.errors import AttemptEnded, Interrupted, UsageError
 from harness.interruption import terminable
 from harness.plan import made_of
-from harness.sandbox import Wanted, use_sandbox
+from harness.sandbox import Wanted, keep_out, use_sandbox
 from harness.source import seal
 from harness.task import LoadedTask
 from harness.task_file import load_task
@@ -69,6 +69,7 @@ def ablate(options: AblateOptions, say: Say) -> Ablation:
     loaded = load_task(options.task)
     use_sandbox(options.sandbox)
     require_writable(options.worktrees)
+    keep_out((options.worktrees, options.into))
     book: Notebook | None = None
     try:
         space_name = f"ablate-{secrets.token_hex(4)}"

@@ -10,6 +10,7 @@ from harness.sandbox.confinement import Confinement, ResourceLimits, Sandbox, Sa
 from harness.sandbox.environment import scrubbed_environment
 from harness.sandbox.processes import end_with_parent, harden_self, host_pid, lineage
 from harness.sandbox.run import current_sandbox, has_gpu_devices, run_confined, use_sandbox
+from harness.sandbox.withheld import keep_out, kept_out
 
 __all__ = [
     "Confinement",
@@ -24,6 +25,8 @@ __all__ = [
     "harden_self",
     "has_gpu_devices",
     "host_pid",
+    "keep_out",
+    "kept_out",
     "lineage",
     "run_confined",
     "scrubbed_environment",

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from harness.sandbox.confinement import Confinement
 from harness.sandbox.launcher.spec import View
+from harness.sandbox.withheld import kept_out
 
 PACKAGE = Path(__file__).resolve().parent.parent
 # The bundled tasks, with their benches and hidden tests, lie beside the package: in a wheel, on the import path.
@@ -43,7 +44,9 @@ def view(confinement: Confinement) -> View:
     """Work out what a confinement's command can see, with every path resolved."""
     wanted = [*system_folders(), *confinement.readable, *(map(Path, _FOR_NETWORK) if confinement.network else ())]
     write = _resolved(confinement.writable)
-    hide = (_resolved([*confinement.hidden, _BUNDLED_TASKS]) | set(secrets())) - write
+    # What a step names is meant to be seen, and what lies in a folder to be written to is the command's own.
+    kept = {path for path in _resolved(kept_out()) - _resolved(confinement.readable) if not _below(path, write)}
+    hide = (_resolved([*confinement.hidden, _BUNDLED_TASKS]) | set(secrets()) | kept) - write
     read = _resolved(wanted) - write - hide
     shown = read | write
     return View(

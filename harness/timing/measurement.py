@@ -133,8 +133,9 @@ class MeasureJob(Record):
     `_slowdown`s do the same by a fraction of a call, 0.05 for 5 %: see `Bench.slowed_call_source`. `command` is what
     the mode `command` times; it has neither bench nor api, and those two are empty then. `cache: cold` (on a GPU, in
     mode `latency`) empties the L2 cache ahead of every call. `workloads` names those of the bench that count, all where
-    it is empty. `sandbox` is the run's: workers get the strongest that
-    leaves them visible from outside (`harness.sandbox.workers`), or none where the run has none.
+    it is empty. `sandbox` is the run's: workers get the strongest that leaves them visible from outside
+    (`harness.sandbox.workers`), or none where the run has none; `kept_out` they are not to see wherever it lies
+    (`harness.sandbox.withheld`).
     """
 
     bench_file: str
@@ -154,6 +155,7 @@ class MeasureJob(Record):
     command: CommandSpec | None = None
     workloads: list[str] = Field(default_factory=list)
     sandbox: str = "auto"
+    kept_out: list[str] = Field(default_factory=list)
 
 
 class RefereeRequest(Record):

@@ -18,7 +18,7 @@ from types import FrameType
 from typing import TextIO
 
 from harness.errors import AdmissionError, HarnessError, InfrastructureError, TaskError
-from harness.sandbox import end_with_parent, harden_self
+from harness.sandbox import end_with_parent, harden_self, keep_out
 from harness.timing.bench import Bench, Workload, load_bench
 from harness.timing.check import Check
 from harness.timing.command import CommandCheck, CommandExperiment, CommandProfile, command_bench
@@ -152,6 +152,7 @@ def main() -> None:
     adopt_orphans()
     harden_self()  # what it inherits, a model's key say, is not for the workers it starts
     request = RefereeRequest.model_validate_json(sys.stdin.read())
+    keep_out(map(Path, request.job.kept_out))
     with _take_stdout() as out:
 
         def write(line: RefereeLine) -> None:

@@ -13,10 +13,12 @@ from harness.errors import UsageError
 from harness.sandbox import (
     Confinement,
     ResourceLimits,
+    Sandbox,
     SandboxUnavailable,
     choose,
     choose_sandbox,
     host_pid,
+    keep_out,
     scrubbed_environment,
     view,
 )
@@ -102,6 +104,31 @@ def test_the_interpreter_and_this_package_are_shown() -> None:
 def test_bundled_tasks_are_never_shown() -> None:
     found = view.view(Confinement(readable=(view.PACKAGE.parent,)))
     assert str(view.PACKAGE.parent / "tasks") in found.hide
+
+
+@pytest.mark.parametrize("sandbox", choose.working_sandboxes(), ids=lambda sandbox: sandbox.name)
+def test_a_project_in_a_folder_that_is_shown_shows_no_more_than_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sandbox: Sandbox
+) -> None:
+    """As where it lies in /opt, or where the project is its own virtual environment."""
+    monkeypatch.setattr("harness.sandbox.withheld._paths", {})
+    for name in ("tasks/it", "runs/one", "worktrees/one/001", "worktrees/one/002", "judge.git"):
+        (tmp_path / name).mkdir(parents=True)
+        (tmp_path / name / "file").write_text(f"in {name}\n")
+    (tmp_path / "tasks" / "it.yaml").write_text("the task\n")
+    keep_out([tmp_path / "tasks" / "it.yaml", tmp_path / "tasks" / "it", tmp_path / "runs", None])
+    keep_out([tmp_path / "worktrees", tmp_path / "judge.git", tmp_path / "nowhere"])
+    tree = tmp_path / "worktrees" / "one" / "001"
+    line = sandbox.wrap(Confinement(writable=(tree,), readable=(tmp_path, tmp_path / "judge.git")))
+    script = 'cat "$@"; echo changed > file; cd /; ls runs/one 2>&1'
+    names = ("tasks/it.yaml", "tasks/it/file", "runs/one/file", "worktrees/one/002/file", "judge.git/file")
+    paths = [str(tmp_path / name) for name in (*names, "worktrees/one/001/file")]
+    done = subprocess.run(
+        [*line, "bash", "-c", script, "bash", *paths], cwd=tree, capture_output=True, text=True, check=False
+    )
+    assert "in judge.git\nin worktrees/one/001\n" in done.stdout
+    assert not any(word in done.stdout for word in ("the task", "in tasks", "in runs", "002"))
+    assert (tree / "file").read_text() == "changed\n"
 
 
 def test_what_not_everybody_may_read_is_hidden(tmp_path: Path) -> None:
