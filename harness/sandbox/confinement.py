@@ -57,6 +57,7 @@ class Confinement:
         network: whether it may reach the network. Without, it has at most a loopback of its own.
         gpu: whether the GPUs' devices are there.
         modes: whether it may change files' modes. Without namespaces it could change those of all of the user's files.
+        forgets: whether it may have its ended children forgotten (SIGCHLD), and with them the CPU time they used.
         limits: what it may use up.
     """
 
@@ -66,6 +67,7 @@ class Confinement:
     network: bool = False
     gpu: bool = False
     modes: bool = True
+    forgets: bool = True
     limits: ResourceLimits = field(default_factory=ResourceLimits)
 
 

@@ -36,7 +36,12 @@ def to_limits(limits: ResourceLimits) -> Limits:
 
 def shared_walls(confinement: Confinement) -> list[str]:
     """The walls, or openings, that every kind of sandbox has the launcher make."""
-    openings = {"network": confinement.network, "threads": confinement.gpu, "kept modes": not confinement.modes}
+    openings = {
+        "network": confinement.network,
+        "threads": confinement.gpu,
+        "kept modes": not confinement.modes,
+        "kept accounts": not confinement.forgets,
+    }
     return [name for name, wanted in openings.items() if wanted]
 
 

@@ -5,7 +5,9 @@ between samples of 2K and K calls, and what the worker says. A reply forged befo
 difference vanish; a worker whose clock was tampered with disagrees with the referee's. And a process that has
 answered must be idle: the referee reads its CPU clock, from outside, before and after every sample, and what it
 uses between samples beyond what the base's process does is work put off to a thread. Processes that it started count
-with it, also where they have cut themselves loose (`ForkServer.cpu_ns`).
+with it, also where they have cut themselves loose (`ForkServer.used`). What is saved inside of the samples and used up
+beside them is no saving, however little it is; and what is saved only where many calls are asked for at once is none
+for who asks for one (`alone`).
 
 The tolerances are wide on purpose. They are there for lies of a factor, not for noise: what a lie of a few
 percent would gain lies within them.
@@ -16,7 +18,7 @@ from __future__ import annotations
 from statistics import median, quantiles
 
 from harness.timing.bench import Workload
-from harness.timing.measurement import Refusal
+from harness.timing.measurement import Refusal, RefusalCause
 from harness.timing.session_record import SessionRecord
 
 LEAST_SESSIONS = 3
@@ -25,6 +27,11 @@ _SLOPE_TOLERANCE = 0.6
 _IDLE_SHARE = 0.25
 _IDLE_OWN_SHARE = 0.5
 _IDLE_LEAST_US = 5.0
+# Of a saving, how much may come back beside the samples, and how much of it must be there for a call alone.
+_MOVED_SHARE = 0.5
+_MOVED_LEAST_US, _MOVED_DUE_SHARE = 3.0, 0.1
+_ALONE_SHARE = 0.5
+_ALONE_LEAST_US, _ALONE_BASE_SHARE = 5.0, 0.1
 
 
 def audit(workloads: list[Workload], records: list[SessionRecord]) -> Refusal | None:
@@ -32,7 +39,7 @@ def audit(workloads: list[Workload], records: list[SessionRecord]) -> Refusal | 
     if len(records) < LEAST_SESSIONS:
         return None
     for workload in workloads:
-        refusal = _clocks(workload, records) or _idleness(workload, records)
+        refusal = _clocks(workload, records) or _idleness(workload, records) or _savings(workload, records)
         if refusal is not None:
             return refusal
     return None
@@ -85,3 +92,35 @@ def _idleness(workload: Workload, records: list[SessionRecord]) -> Refusal | Non
     if message is None:
         return None
     return Refusal(cause="background_work", message=message, workload=workload.name, held_out=workload.held_out)
+
+
+def _savings(workload: Workload, records: list[SessionRecord]) -> Refusal | None:
+    """Hold what the samples say was saved against what came back beside them, and against calls alone.
+
+    Of sessions, the quarter that speaks most for the candidate decides: what is moved is moved in all of them.
+    """
+    name = workload.name
+    samples = [each for record in records for each in record.samples if each.workload == name]
+    base_us = median(each.base_us for each in samples)
+    saved_us = base_us - median(each.candidate_us for each in samples)
+    if saved_us <= 0:
+        return None
+    moved_us = _quartile([record.candidate_idle_us[name] - record.base_idle_us[name] for record in records], 1)
+    due_us = median(record.base_idle_us[name] for record in records)
+    cause: RefusalCause | None = None
+    message = ""
+    if moved_us > _MOVED_SHARE * saved_us + _MOVED_LEAST_US + _MOVED_DUE_SHARE * due_us:
+        cause = "background_work"
+        message = (
+            f"of {saved_us:.1f} us saved a call, {moved_us:.1f} us of CPU were used beside the timed calls instead"
+        )
+    elif alone := [record.alone_saving_us[name] for record in records if name in record.alone_saving_us]:
+        alone_us = _quartile(alone, 3) if len(alone) > 1 else alone[0]
+        if alone_us < _ALONE_SHARE * saved_us - _ALONE_LEAST_US - _ALONE_BASE_SHARE * base_us:
+            cause = "clock_mismatch"
+            message = (
+                f"among others a call takes {saved_us:.1f} us less than the base's, and alone {alone_us:.1f} us less"
+            )
+    if cause is None:
+        return None
+    return Refusal(cause=cause, message=message, workload=name, held_out=workload.held_out)

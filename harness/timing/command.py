@@ -12,6 +12,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
+from harness.sandbox.workers import program_sandbox
 from harness.timing.bench import Bench, Workload
 from harness.timing.command_arms import Arms, Reading, command_of, require_equal, spec_of
 from harness.timing.experiment import Experiment, Servers
@@ -101,7 +102,9 @@ class CommandExperiment(Experiment):
     def _measurement(self, estimate: Estimate, stopped: Stopped, seconds: float) -> Measurement:
         found = super()._measurement(estimate, stopped, seconds)
         said = [wall_clock_says(self._spec, each.name, self._samples(each))[1] for each in self._workloads]
-        return found.model_copy(update={"flags": [flag for flag in said if flag is not None]})
+        confined = program_sandbox(self._job.sandbox, self._job.device)
+        flags = [flag for flag in said if flag is not None]
+        return found.model_copy(update={"flags": flags, "worker_sandbox": confined})
 
     def _samples(self, workload: Workload) -> list[list[Sample]]:
         return [[each for each in record.samples if each.workload == workload.name] for record in self._records]

@@ -12,7 +12,7 @@ from pathlib import Path
 from harness.errors import TaskError
 from harness.folders import delete_quietly
 from harness.sandbox.environment import scrubbed_environment
-from harness.sandbox.workers import worker_sandbox, worker_wrap
+from harness.sandbox.workers import leaves_nothing, program_sandbox, worker_wrap
 from harness.text import bytes_text, counted
 from harness.timing.bench import Workload
 from harness.timing.inputs import derive_seed
@@ -55,7 +55,7 @@ class Arm:
         self.role = role
         self._job = job
         self._spec = spec_of(job)
-        self._sandbox = worker_sandbox(job.sandbox, job.device)
+        self._sandbox = program_sandbox(job.sandbox, job.device)
         self._idle_ns = idle_ns
         # Names of one length, drawn anew: neither path nor environment tells base from candidate.
         self._folder = Path(job.scratch) / secrets.token_hex(8)
@@ -112,7 +112,7 @@ class Arm:
             raise ArmFailed(self.role, "worker_timeout", f"the command did not end within {seconds:.0f} s")
         if ran.exit_code != 0:
             raise ArmFailed(self.role, "call_raised", f"exit code {ran.exit_code}\n{ran.stderr_tail}".strip())
-        if ran.left_running:
+        if ran.left_running and not leaves_nothing(self._sandbox):
             raise ArmFailed(
                 self.role,
                 "background_work",
@@ -132,7 +132,7 @@ class Arm:
         readable = tuple(Path(each) for each in self._spec.readable)
         # Tree and home are this run's own, and gone after it; of all else there is only the system, to be read.
         # Programs copy files with their modes; where the other arm's lie, a drawn name keeps to itself.
-        wrap = worker_wrap(self._sandbox, tree, home.parent, readable=readable, modes=True)
+        wrap = worker_wrap(self._sandbox, tree, home.parent, readable=readable, whole=True)
         return run_program(
             [*wrap, *arguments],
             cwd=tree,

@@ -6,13 +6,35 @@ import contextlib
 import ctypes
 import os
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
 _PR_SET_CHILD_SUBREAPER = 36
-# In /proc/PID/stat, counted from behind the name: CPU time of children that have ended, in clock ticks.
-_CUTIME, _CSTIME = 13, 14
+# In /proc/PID/stat, counted from behind the name, of children that have ended: page faults, CPU time in clock ticks.
+_CMINFLT, _CUTIME, _CSTIME = 8, 13, 14
+_TICK_NS = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
+# User and system time are each told rounded down.
+UNTOLD_NS = 2 * _TICK_NS
+
+
+@dataclass(frozen=True)
+class Used:
+    """What a process and its descendants have used up so far.
+
+    Attributes:
+        cpu_ns: CPU time in nanoseconds; that of processes which have ended, in ticks of milliseconds, rounded down.
+        ended: pages that processes touched which have ended: it grows whenever one more does, and then up to
+            `UNTOLD_NS` are missing in `cpu_ns`.
+    """
+
+    cpu_ns: int
+    ended: int
+
+    def __add__(self, other: Used) -> Used:
+        """Both together."""
+        return Used(self.cpu_ns + other.cpu_ns, self.ended + other.ended)
 
 
 def adopt_orphans() -> None:
@@ -20,23 +42,23 @@ def adopt_orphans() -> None:
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
-def cpu_ns_of_tree(pid: int) -> int:
-    """CPU time of a process and its descendants so far, in nanoseconds; 0 once it is gone.
+def used_by_tree(pid: int) -> Used:
+    """What a process and its descendants have used so far; nothing once it is gone.
 
     `(~pid << 3) | 2` is Linux's clock id of another process, what clock_getcpuclockid(3) returns.
     """
     try:
         spent = time.clock_gettime_ns((~pid << 3) | 2)
     except OSError:
-        return 0
-    return spent + _cpu_ns_of_ended(pid) + sum(map(cpu_ns_of_tree, _children(pid)))
+        return Used(0, 0)
+    return sum(map(used_by_tree, _children(pid)), Used(spent, 0) + _used_by_ended(pid))
 
 
-def _cpu_ns_of_ended(pid: int) -> int:
+def _used_by_ended(pid: int) -> Used:
     with contextlib.suppress(OSError):
         fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
-        return (int(fields[_CUTIME]) + int(fields[_CSTIME])) * (1_000_000_000 // os.sysconf("SC_CLK_TCK"))
-    return 0
+        return Used((int(fields[_CUTIME]) + int(fields[_CSTIME])) * _TICK_NS, int(fields[_CMINFLT]))
+    return Used(0, 0)
 
 
 def _children(pid: int) -> list[int]:

@@ -24,7 +24,7 @@ from harness.errors import InfrastructureError
 from harness.folders import delete_quietly
 from harness.sandbox.workers import worker_sandbox, worker_wrap
 from harness.timing.bench import Bench
-from harness.timing.descendants import cpu_ns_of_tree
+from harness.timing.descendants import Used, used_by_tree
 from harness.timing.inputs import derive_seed
 from harness.timing.measurement import MeasureJob
 from harness.timing.session import ArmFailed, Role, Session
@@ -91,14 +91,14 @@ class ForkServer:
         """The server's process, the sandbox's above it, which may be the same, and what its libraries have started."""
         return {self._process.pid, self._pid, *self._helpers}
 
-    def cpu_ns(self, pid: int) -> int:
-        """CPU time of the server, of the sandbox above it and of all below, so far; a session's number is `pid`.
+    def used(self, pid: int) -> Used:
+        """What the server, the sandbox above it and all below have used so far; a session's number is `pid`.
 
         What cuts itself loose comes to the sandbox's process, and what is cloned as its parent's child is the
         server's: no process of a session's can leave this account.
         """
         del pid  # all sessions are below
-        return cpu_ns_of_tree(self._process.pid)
+        return used_by_tree(self._process.pid)
 
     def wait_until_ready(self) -> None:
         """Wait for the imports to end.

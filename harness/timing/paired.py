@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from statistics import median
 
+from harness.timing.alone import MOST_CALLS, Alone
 from harness.timing.bench import Bench, Workload
 from harness.timing.cpu_outside import CpuOutside
 from harness.timing.inputs import Given, derive_seed, make_given
@@ -145,6 +146,20 @@ class PairedSession:
         calls = sum(each.calls for each in taken)
         self.record.candidate_idle_us[workload.name] = outside["candidate"].used_ns() / calls / 1e3
         self.record.base_idle_us[workload.name] = outside["base"].used_ns() / calls / 1e3
+        self._time_alone(workload, plan)
+
+    def _time_alone(self, workload: Workload, plan: Plan) -> None:
+        """Ask for some calls one by one; see `Alone`. Samples of one call are that already."""
+        if plan.calls == 1 or self._job.device == "cuda":
+            return
+        arms = (self._base, self._candidate)
+        alone = Alone(arms, plan.seconds)
+        calls = min(plan.calls, MOST_CALLS)
+        given = self._give(workload, calls, plan.seconds)
+        alone.run(calls, self._random)
+        digests = {arm.role: arm.commit(calls, plan.seconds) for arm in self._random.sample(arms, 2)}
+        self.record.alone_saving_us[workload.name] = alone.saving_us(calls)
+        self._check_one(workload, given, plan.seconds, digests)
 
     def forget(self, workload: Workload) -> None:
         """Drop a workload's samples from the record, so that they can be taken anew."""
@@ -241,15 +256,20 @@ class PairedSession:
         # Bound before the choice is made: an output nobody has computed yet cannot wait to see if it is wanted.
         arms = self._random.sample((self._base, self._candidate), 2)
         digests = {arm.role: self._commit(workload, arm, len(given), seconds) for arm in arms}
+        self._check_one(workload, given, seconds, digests)
+
+    def _check_one(
+        self, workload: Workload, given: list[Given], seconds: float, digests: dict[Role, list[bytes]]
+    ) -> None:
         index = self._random.randrange(len(given))
         for arm in (self._base, self._candidate):
             self._check(workload, arm, given, index, seconds, digests[arm.role][index])
 
     def _commit(self, workload: Workload, arm: Session, calls: int, seconds: float) -> list[bytes]:
-        cpu, wall = arm.arm_cpu_ns(), time.perf_counter_ns()
+        cpu, wall = arm.arm_used().cpu_ns, time.perf_counter_ns()
         digests = arm.commit(calls, seconds)
         wall = time.perf_counter_ns() - wall
-        spent = wall if self._job.device == "cuda" else arm.arm_cpu_ns() - cpu
+        spent = wall if self._job.device == "cuda" else arm.arm_used().cpu_ns - cpu
         kept = self.record.base_commit_us if arm is self._base else self.record.candidate_commit_us
         kept.setdefault(workload.name, []).append(spent / calls / 1e3)
         return digests

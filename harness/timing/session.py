@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from harness.timing.bench import Bench
-from harness.timing.descendants import cpu_ns_of_tree
+from harness.timing.descendants import Used, used_by_tree
 from harness.timing.measurement import MeasureJob, RefusalCause
 from harness.timing.memory_limit import decode_bounded
 from harness.timing.replies import is_time, text_of
@@ -186,13 +186,13 @@ class Session:
         with contextlib.suppress(OSError):  # it is gone: the next request says so
             os.sched_setaffinity(self._pid, cores)
 
-    def cpu_ns(self) -> int:
-        """CPU time of the process and of those it has started, so far, read from outside; 0 once it is gone."""
-        return cpu_ns_of_tree(self._pid)
+    def used(self) -> Used:
+        """What the process and those it has started have used so far, read from outside; nothing once it is gone."""
+        return used_by_tree(self._pid)
 
-    def arm_cpu_ns(self) -> int:
-        """CPU time of all that runs for this arm, so far: also of what is no child of this process, or no longer."""
-        return self._server.cpu_ns(self._pid)
+    def arm_used(self) -> Used:
+        """What all that runs for this arm has used so far: also what is no child of this process, or no longer."""
+        return self._server.used(self._pid)
 
     def close(self) -> None:
         """End the process. Does nothing the second time."""

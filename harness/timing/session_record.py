@@ -34,6 +34,8 @@ class SessionRecord:
     `candidate_idle_us` are the CPU time an arm used outside its samples: to take inputs and to hand outputs back,
     which costs both the same, and for whatever a candidate puts off. `base_commit_us` and `candidate_commit_us` are
     what binding a sample's outputs took an arm: CPU time, and on a GPU, where waiting takes none, wall time.
+    `alone_saving_us` is what the candidate took less than the base where calls were asked for one by one (`alone`), for
+    workloads whose samples are of several calls, on a CPU.
     """
 
     samples: list[Sample] = field(default_factory=list)
@@ -42,6 +44,7 @@ class SessionRecord:
     candidate_idle_us: dict[str, float] = field(default_factory=dict)
     base_commit_us: dict[str, list[float]] = field(default_factory=dict)
     candidate_commit_us: dict[str, list[float]] = field(default_factory=dict)
+    alone_saving_us: dict[str, float] = field(default_factory=dict)
     round_trip_us: float = 0.0
     repeated_inputs: set[str] = field(default_factory=set)
 

@@ -31,7 +31,7 @@ from statistics import fmean, median, stdev, variance
 from harness.calibrate import CalibrateOptions, builtin_job
 from harness.temporary import temporary_folder
 from harness.timing.bench import load_bench
-from harness.timing.descendants import adopt_orphans, cpu_ns_of_tree
+from harness.timing.descendants import Used, adopt_orphans, used_by_tree
 from harness.timing.experiment import Experiment, Servers
 from harness.timing.fork_server import _WORKER, ForkServer, _environment
 from harness.timing.measurement import MeasureJob, Measurement, Protocol, Sample
@@ -77,9 +77,9 @@ class FreshInterpreter(ForkServer):
         self._started[process.pid] = process
         return Session(self, process.pid, Channel(ours), 0)
 
-    def cpu_ns(self, pid: int) -> int:
-        """CPU time of a session and of what it started: it is not below the server."""
-        return cpu_ns_of_tree(pid)
+    def used(self, pid: int) -> Used:
+        """What a session and what it started have used: they are not below the server."""
+        return used_by_tree(pid)
 
     def end(self, pid: int) -> int | None:
         """Kill a session if it still runs; its exit code."""

@@ -49,7 +49,7 @@ _PR_CAP_AMBIENT = 47
 _PR_CAP_AMBIENT_CLEAR_ALL = 4
 _LAST_CAPABILITY = 63
 SIGKILL = 9
-_SIGPIPE, _SIGXFSZ = 13, 25
+_SIGPIPE, _SIGCHLD, _SIGXFSZ = 13, 17, 25
 # no setuid fix-up, no capabilities for root, no ambient ones; and each of these locked.
 _SECUREBITS = 0b11101111
 
@@ -116,8 +116,8 @@ def die_with_parent(signal_number: int = SIGKILL) -> None:
 
 
 def default_signals() -> None:
-    """Take back what Python's start has set to be ignored, which a command would inherit."""
-    for number in (_SIGPIPE, _SIGXFSZ):
+    """Take back what Python's start, or whoever started us, has set to be ignored, which a command would inherit."""
+    for number in (_SIGPIPE, _SIGCHLD, _SIGXFSZ):
         _libc.signal(number, None)
 
 

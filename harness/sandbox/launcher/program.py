@@ -40,7 +40,12 @@ def run(spec: Spec, command: list[str]) -> None:
         landlock.restrict(
             _rules(spec.view, isolated=isolated, threads="threads" in spec.walls), network=network or isolated
         )
-    seccomp.restrict(isolated=isolated, network=network, modes="kept modes" not in spec.walls)
+    seccomp.restrict(
+        isolated=isolated,
+        network=network,
+        modes="kept modes" not in spec.walls,
+        forgets="kept accounts" not in spec.walls,
+    )
     kernel.default_signals()
     os.execvp(command[0], command)  # noqa: S606 - to start a command is what this is for
 

@@ -21,6 +21,7 @@ from .syscalls import (
     MODES,
     OWN_PROCESS_ONLY,
     PERSONALITY,
+    SIGACTION,
     SOCKET,
     UNSHARE,
     Numbers,
@@ -45,6 +46,7 @@ _NEW_NAMESPACES = 0x7E020000
 _NEW_TIME = 0x80
 _TIOCSTI, _TIOCLINUX = 0x5412, 0x541C
 _QUERY = 0xFFFFFFFF
+_SIGCHLD = 17
 _ADDR_NO_RANDOMIZE = 0x0040000
 
 Instruction = tuple[int, int, int, int]
@@ -92,6 +94,21 @@ def _only_with(values: tuple[tuple[int, int], ...]) -> Block:
     return [*checks, _return(_ALLOW)]
 
 
+def _kept(signal: int) -> Block:
+    """Let a signal's handling be asked for, and not be changed: the second argument, a pointer, must be null."""
+    high = (_LOAD, 0, 0, 16 + 8 + 4)
+    return [
+        _argument(0),
+        (_JUMP_EQUAL, 0, 5, signal),
+        _argument(1),
+        (_JUMP_EQUAL, 0, 2, 0),
+        high,
+        (_JUMP_EQUAL, 1, 0, 0),
+        _fail(errno.EPERM),
+        _return(_ALLOW),
+    ]
+
+
 def _sockets(*, isolated: bool, network: bool) -> Block:
     """Which sockets may be made. Pairs of them (`socketpair`) always may: they lead nowhere.
 
@@ -112,7 +129,7 @@ def _sockets(*, isolated: bool, network: bool) -> Block:
     return [_argument(0), *(netlink if inet else []), *rest]
 
 
-def program(machine: str, *, isolated: bool, network: bool, modes: bool = True) -> Block:
+def program(machine: str, *, isolated: bool, network: bool, modes: bool = True, forgets: bool = True) -> Block:
     """The filter.
 
     Args:
@@ -120,6 +137,7 @@ def program(machine: str, *, isolated: bool, network: bool, modes: bool = True) 
         isolated: whether mounts, process numbers and network are in namespaces of the command's own.
         network: whether it may reach the network.
         modes: whether it may change files' modes.
+        forgets: whether it may have its ended children forgotten.
     """
     column, architecture, _ = _MACHINES[machine]
 
@@ -140,13 +158,15 @@ def program(machine: str, *, isolated: bool, network: bool, modes: bool = True) 
     code += _when(of(IOCTL), _none_of((_TIOCSTI, _TIOCLINUX), 1))
     code += _when(of(PERSONALITY), _any_of((0, _ADDR_NO_RANDOMIZE, _QUERY), 0, otherwise=errno.EPERM))
     code += _when(of(SOCKET), _sockets(isolated=isolated, network=network))
+    if not forgets:
+        code += _when(of(SIGACTION), _kept(_SIGCHLD))
     if not isolated:
         for numbers, values in OWN_PROCESS_ONLY.values():
             code += _when(of(numbers), _only_with(values))
     return [*code, _return(_ALLOW)]
 
 
-def restrict(*, isolated: bool, network: bool, modes: bool = True) -> None:
+def restrict(*, isolated: bool, network: bool, modes: bool = True, forgets: bool = True) -> None:
     """Put the filter on this process for good. Needs `no_new_privileges` first.
 
     Raises:
@@ -156,7 +176,7 @@ def restrict(*, isolated: bool, network: bool, modes: bool = True) -> None:
     if sys.byteorder != "little":
         raise OSError(errno.ENOSYS, "the filter is written for little-endian machines")
     machine = os.uname().machine
-    code = program(machine, isolated=isolated, network=network, modes=modes)
+    code = program(machine, isolated=isolated, network=network, modes=modes, forgets=forgets)
     filters = ctypes.create_string_buffer(
         b"".join(
             op.to_bytes(2, "little") + bytes((yes, no)) + value.to_bytes(4, "little") for op, yes, no, value in code

@@ -130,3 +130,5 @@ UNSHARE: Numbers = (272, 97)
 SOCKET: Numbers = (41, 198)
 IOCTL: Numbers = (16, 29)
 PERSONALITY: Numbers = (135, 92)
+# Children whose end is ignored are not waited for, and the kernel adds their CPU time to nobody's.
+SIGACTION: Numbers = (13, 134)

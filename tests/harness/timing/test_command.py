@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from harness.errors import AdmissionError, HarnessError, InfrastructureError, TaskError
-from harness.sandbox.workers import worker_sandbox
+from harness.sandbox.workers import program_sandbox, worker_sandbox
 from harness.timing.client import check_outputs, describe, measure, profile
 from harness.timing.measurement import (
     Command,
@@ -211,7 +211,7 @@ def test_a_pipe_in_the_tree_is_not_waited_for(programs: Programs) -> None:
 
 
 def test_what_of_the_output_counts_can_be_said(programs: Programs) -> None:
-    noisy = "import os\ndef total():\n    return f'pid {{os.getpid()}}\\nsum {}'\n"
+    noisy = "import time\ndef total():\n    return f'at {{time.time_ns()}}\\nsum {}'\n"
     job = programs.job(WALL, noisy.format(2), noisy.format(1))
     with pytest.raises(TaskError, match="differs from run to run"):
         check_outputs(job)
@@ -232,12 +232,23 @@ def test_a_check_sees_the_output_and_the_tree(programs: Programs) -> None:
         check_outputs(programs.job(spec, sleeps(0), "def total(): return 1\n"))
 
 
+@pytest.mark.skipif(
+    program_sandbox("auto", "cpu") in ("landlock-only", "none"), reason="this machine allows no namespaces"
+)
 def test_nothing_a_run_leaves_is_there_for_the_next(programs: Programs, ignore: Ignore) -> None:
-    remembers = """
+    theirs = programs.folder / "theirs"
+    theirs.touch()
+    remembers = f"""
         import os, time
         def total():
+            try:
+                if os.stat({str(theirs)!r}).st_mtime == 42:
+                    return 42
+                os.utime({str(theirs)!r}, (42, 42))
+            except OSError:
+                pass
             here = os.path.dirname(os.path.abspath(__file__))
-            for place in (here, os.environ["HOME"], "/tmp", "/var/tmp", here + "/../../.."):
+            for place in (here, os.environ["HOME"], "/tmp", "/var/tmp", "/dev/shm", here + "/../../.."):
                 try:
                     if os.path.exists(place + "/answer"):
                         return 42
@@ -250,6 +261,8 @@ def test_nothing_a_run_leaves_is_there_for_the_next(programs: Programs, ignore: 
     found = measure(programs.job(WALL, remembers, sleeps(0.1)), ignore)
     assert isinstance(found, Measurement), found
     assert found.speedup.low < 1.1
+    assert found.worker_sandbox == program_sandbox("auto", "cpu")
+    assert not Path("/dev/shm/answer").exists()
 
 
 def test_a_seed_is_new_for_every_pair_and_the_same_for_both_arms(programs: Programs, ignore: Ignore) -> None:

@@ -7,7 +7,7 @@ import psutil
 from toy_task import HONEST, Toy
 
 from harness.timing.client import check_outputs
-from harness.timing.descendants import cpu_ns_of_tree
+from harness.timing.descendants import used_by_tree
 from harness.timing.measurement import Refusal
 
 FAMILY = """
@@ -32,13 +32,13 @@ def test_a_process_answers_for_its_children() -> None:
     with subprocess.Popen([sys.executable, "-c", FAMILY], stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         process.stdout.readline()
-        spent = cpu_ns_of_tree(process.pid)
+        spent = used_by_tree(process.pid).cpu_ns
         for child in psutil.Process(process.pid).children():
             child.kill()
         process.kill()
     # One child has ended, one lives; each used 0.3 s.
     assert spent > 0.55e9
-    assert cpu_ns_of_tree(process.pid) == 0
+    assert used_by_tree(process.pid).cpu_ns == 0
 
 
 def test_a_target_from_elsewhere_is_nobodys_cheat(toy: Toy) -> None:

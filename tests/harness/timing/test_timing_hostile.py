@@ -16,7 +16,10 @@ from toy_task import HONEST, QUICK, Toy
 from harness.sandbox.workers import worker_sandbox
 from harness.timing.bench import load_bench
 from harness.timing.client import check_outputs, measure
+from harness.timing.cpu_outside import CpuOutside
+from harness.timing.descendants import UNTOLD_NS
 from harness.timing.fork_server import open_alone
+from harness.timing.inputs import make_given
 from harness.timing.measurement import MeasureJob, Measurement, Progress, Refusal, WrongOutput
 
 Ignore = Callable[[Progress], None]
@@ -306,7 +309,62 @@ def test_work_of_a_process_that_is_gone_again_is_in_the_arms_account(toy: Toy, s
     job = toy.job(SIBLING + LOOSE.replace("START", start) + HONEST)
     with ExitStack() as stack:
         session = open_alone("candidate", job.candidate_root, job, load_bench(toy.bench), stack)
-        assert session.arm_cpu_ns() - session.cpu_ns() > 0.25e9
+        assert session.arm_used().cpu_ns - session.used().cpu_ns > 0.25e9
+
+
+FORGOTTEN = """
+import os, signal, time
+signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+if os.fork() == 0:
+    end = time.process_time() + 0.1
+    while time.process_time() < end:
+        pass
+    os._exit(0)
+try:
+    os.wait()
+except ChildProcessError:
+    pass
+"""
+
+
+@pytest.mark.skipif(worker_sandbox("auto", "cpu") == "none", reason="this kernel has no Landlock")
+def test_no_process_is_forgotten_with_the_work_it_did(toy: Toy) -> None:
+    found = check_outputs(toy.job(FORGOTTEN + HONEST))
+    assert isinstance(found, Refusal)
+    assert (found.cause, "PermissionError" in found.message) == ("import_failed", True)
+    # The same, unconfined, gets through: so it was the sandbox.
+    assert check_outputs(toy.job(FORGOTTEN + HONEST, sandbox="none")) is None
+
+
+SHORT_LIVED = """
+import os
+def squares(values):
+    if os.fork() == 0:
+        os._exit(0)
+    os.wait()
+    return [sum(value * value for value in values)]
+"""
+
+
+@pytest.mark.parametrize(("source", "most_missing"), [(HONEST, 0), (SHORT_LIVED, UNTOLD_NS)], ids=["none", "one"])
+def test_a_process_that_is_gone_within_a_tick_is_counted_as_the_most_it_used(
+    toy: Toy, source: str, most_missing: int
+) -> None:
+    job, bench = toy.job(source), load_bench(toy.bench)
+    with ExitStack() as stack:
+        session = open_alone("candidate", job.candidate_root, job, bench, stack)
+        session.give([make_given(bench, bench.listed("cpu", held_out=False)[0], seed=1).packed], 5.0)
+        session.confirm_given(5.0)
+        outside = CpuOutside(session)
+        session.run(1, 5.0)
+        told = session.used()
+        assert most_missing <= outside.used_ns() < most_missing + UNTOLD_NS / 2
+        # What runs inside of a sample is the sample's, whatever it starts there.
+        again = CpuOutside(session)
+        with again.inside():
+            session.run(1, 5.0)
+        assert again.used_ns() < UNTOLD_NS / 2
+        assert (session.used().ended > told.ended) is bool(most_missing)
 
 
 @pytest.mark.skipif(worker_sandbox("auto", "cpu") == "none", reason="this kernel has no Landlock")
