@@ -43,7 +43,7 @@ def _(event: RunStarted) -> str:
     who = f"{event.agent} ({event.model})" if event.model else event.agent
     controls = f", controls: {event.controls}" if event.controls else ""
     head = printable(f"run {event.run}: {event.task}, agent {who}, attempts: {event.attempts}{controls}")
-    return f"{head}\n{printable(event.note)}" if event.note else head
+    return f"{head}\n{printable(event.note, multiline=True)}" if event.note else head
 
 
 @describe.register

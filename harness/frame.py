@@ -65,8 +65,10 @@ class Frame:
         """Announce a new run, with a copy of the reference figures that its task names."""
         if self.loaded.references is not None:
             write_atomic(self.folder.references, self.loaded.references.read_bytes())
-        self.emit(_started(self, agent, controls))
-        self.started = True
+        try:
+            self.emit(_started(self, agent, controls))
+        finally:  # Ctrl-C may come while the display says what the journal has already
+            self.started = self.folder.journal.stat().st_size > 0
 
     def finish(self, *, interrupted: bool = False, error: str | None = None) -> None:
         """Write the last event of a run that had a first."""
@@ -178,7 +180,7 @@ def _note(run: Frame, agent: Agent) -> str | None:
         guesses = counted(len(task.draft), "guess in this task is", "guesses in this task are")
         notes.append(f"{guesses} not confirmed: `harness check` lists them.")
     notes.append(memory_note(memory_of(run.loaded, run.sealed.tree), agent, fresh=run.options.fresh))
-    return " ".join(filter(None, notes)) or None
+    return "\n".join(filter(None, notes)) or None
 
 
 def _started(run: Frame, agent: Agent, controls: int) -> RunStarted:

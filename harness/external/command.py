@@ -85,7 +85,7 @@ def make_command(request: AgentRequest) -> CommandAgent:
         arguments=tuple(str(path or word) for path, word in zip(paths, words[1:], strict=True)),
         shown=tuple(path for path in paths if path is not None),
         reach=request.reach(needs_model=False),
-        note=f"The agent is the program: {shlex.join(words)}",
+        note=f"The agent is the program `{shlex.join(words)}`.",
     )
 
 

@@ -15,8 +15,8 @@ import psutil
 import pytest
 from tiny_task import TinyTask
 
-from harness.errors import AdmissionError, HarnessError, StorageError, TaskError, UsageError
-from harness.events import Event
+from harness.errors import AdmissionError, HarnessError, Interrupted, StorageError, TaskError, UsageError
+from harness.events import Event, RunStarted
 from harness.journal import read_events
 from harness.run import RunOptions, RunOutcome, run_task, verify_task
 from harness.run_state import fold
@@ -300,3 +300,17 @@ def test_an_interrupt_ends_cleanly_at_any_moment(
     assert list((tmp_path / "worktrees").iterdir()) == []
     journal = next((tmp_path / "runs").glob("*/journal.jsonl"))
     assert fold(read_events(journal)).interrupted
+
+
+def test_ctrl_c_while_the_first_line_is_being_shown_is_told_as_it_is(tiny: TinyTask, tmp_path: Path) -> None:
+    """The journal has the event before the display: from then on the run is there, can be gone on with, and says so."""
+
+    def impatient(event: Event) -> None:
+        if isinstance(event, RunStarted):
+            raise KeyboardInterrupt
+
+    options = RunOptions(task=str(tiny.file), out=tmp_path / "runs", worktrees=tmp_path / "worktrees", agent="nop")
+    with pytest.raises(Interrupted, match=r"Kept: .* with 0 finished attempts; .*`harness resume tiny-"):
+        run_task(options, impatient)
+    (folder,) = (tmp_path / "runs").iterdir()
+    assert fold(read_events(folder / "journal.jsonl")).interrupted
