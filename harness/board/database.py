@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -51,8 +51,10 @@ def opened(where: str, *, create: bool) -> Iterator[Connection]:
             )
         if versions != [newest_version()]:
             with _exclusive(engine), engine.begin() as connection:
+                _bound_waits(connection)
                 _bring_up_to_date(connection, shown)
         with engine.begin() as connection:
+            _bound_waits(connection)
             yield connection
     except SQLAlchemyError as error:
         said = str(getattr(error, "orig", None) or error).strip().splitlines()
@@ -84,11 +86,26 @@ def _engine(where: str, *, create: bool) -> Engine:
     if url.get_backend_name() == "sqlite":
         _require_file(url.database, create=create)
     try:
-        return create_engine(url, connect_args={"timeout": _PATIENCE_SECONDS} if "sqlite" in url.drivername else {})
+        return create_engine(url, connect_args=_patience(url.get_backend_name(), url.query))
     except (ImportError, NoSuchModuleError) as error:
         raise UsageError(
             "A board in PostgreSQL needs its driver.", remedy="pip install 'perf-harness[postgres]'"
         ) from error
+
+
+def _patience(backend: str, asked: Mapping[str, object]) -> dict[str, int]:
+    """How long a database that does not answer is waited for, where its address does not say it."""
+    if backend == "sqlite":
+        return {"timeout": _PATIENCE_SECONDS}
+    # A machine that was switched off in the middle says nothing, and would be waited for until the system gives up.
+    ours = {"connect_timeout": _PATIENCE_SECONDS, "keepalives_idle": 30, "tcp_user_timeout": 1000 * _PATIENCE_SECONDS}
+    return {name: value for name, value in ours.items() if name not in asked}
+
+
+def _bound_waits(connection: Connection) -> None:
+    """Wait for what another process has locked as long as SQLite does; PostgreSQL would for ever."""
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{_PATIENCE_SECONDS}s'")
 
 
 _REMEDY = "Write postgresql://user@host/name, sqlite:///FILE, or the path of a file."

@@ -119,6 +119,42 @@ def two_runs(out: Path) -> list[RunFolder]:
     return find_runs(out)
 
 
+def test_a_board_that_somebody_holds_is_not_waited_for_for_ever(
+    board: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from sqlalchemy import text
+
+    runs = two_runs(tmp_path / "runs")
+    publish(runs, board)
+    monkeypatch.setattr("harness.board.database._PATIENCE_SECONDS", 1)
+    with opened(board, create=False) as holder:
+        held = "LOCK TABLE verdicts" if "://" in board else "UPDATE verdicts SET task = task"
+        holder.execute(text(held))
+        with pytest.raises(InfrastructureError, match=r"cannot be used: .*lock"):
+            publish(runs, board)
+    assert publish(runs, board).verdicts == 2
+
+
+def test_a_server_that_says_nothing_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("psycopg")
+    monkeypatch.setattr("harness.board.database._PATIENCE_SECONDS", 2)  # the least that its driver knows
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"postgresql://team@127.0.0.1:{silent.getsockname()[1]}/board"
+        with pytest.raises(InfrastructureError, match=r"cannot be used: .*timeout"):
+            publish(two_runs(tmp_path / "runs"), address)
+
+
+def test_a_server_that_goes_away_in_the_middle_has_nothing_of_it(postgres: str, tmp_path: Path) -> None:
+    from sqlalchemy import text
+
+    runs = two_runs(tmp_path / "runs")
+    address = f"{postgres}/postgres"
+    with pytest.raises(InfrastructureError, match="cannot be used"), opened(address, create=True) as connection:
+        connection.execute(text("UPDATE verdicts SET task = 'x'"))
+        connection.execute(text("SELECT pg_terminate_backend(pg_backend_pid())"))
+    assert publish(runs, address).new == 2
+
+
 def test_what_is_published_is_read_back_and_publishing_again_changes_nothing(board: str, tmp_path: Path) -> None:
     runs = two_runs(tmp_path / "runs")
     first = publish(runs, board)
