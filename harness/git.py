@@ -81,6 +81,10 @@ def clean_environment() -> dict[str, str]:
     }
 
 
+# What git says of a full disk: the system's words, or in some of its versions and places its own.
+_FULL = ("No space left on device", "Out of diskspace", "Disk quota exceeded")
+
+
 def run_git(cwd: Path, *arguments: str, env: dict[str, str] | None = None, stdin: Path | None = None) -> bytes:
     """Run one git command with the safe settings and give its standard output.
 
@@ -110,9 +114,9 @@ def run_git(cwd: Path, *arguments: str, env: dict[str, str] | None = None, stdin
         raise InfrastructureError("git is not installed.", remedy="Install git 2.30 or newer.") from error
     except GitCommandError as error:
         stderr = _unquote(error.stderr)
-        if "No space left on device" in stderr:
+        if any(said in stderr for said in _FULL):
             raise StorageError(
-                f"{cwd}: the disk is full.",
+                f"{cwd}: the disk is full, or this user's part of it.",
                 remedy="Free some space, or choose another disk with --out and --worktrees.",
             ) from error
         raise GitError(list(arguments), stderr) from error
