@@ -68,7 +68,7 @@ class Frame:
         try:
             self.emit(_started(self, agent, controls))
         finally:  # Ctrl-C may come while the display says what the journal has already
-            self.started = self.folder.journal.stat().st_size > 0
+            self.started = _has_events(self.folder)
 
     def finish(self, *, interrupted: bool = False, error: str | None = None) -> None:
         """Write the last event of a run that had a first."""
@@ -233,5 +233,12 @@ def _unless_empty(folder: RunFolder) -> Iterator[None]:
     try:
         yield
     finally:
-        if not folder.journal.exists() or folder.journal.stat().st_size == 0:
+        if not _has_events(folder):
             worktree.remove_folder(folder.path)
+
+
+def _has_events(folder: RunFolder) -> bool:
+    try:
+        return folder.journal.stat().st_size > 0
+    except OSError:  # somebody has removed it
+        return False
