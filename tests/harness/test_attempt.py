@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from harness.evaluate import Judge
 from harness.source import seal
 from harness.store import RunFolder
 from harness.task_file import load_task
+from harness.workspace import workspace
 
 
 @dataclass
@@ -40,19 +42,20 @@ class Broken:
 
 
 @pytest.fixture
-def setup(tmp_path: Path) -> Setup:
+def setup(tmp_path: Path) -> Iterator[Setup]:
     loaded = load_task(str(make_tiny_task(tmp_path / "task").file))
     sealed = seal(loaded, tmp_path / "judge.git")
     base = admit(loaded, sealed, tmp_path / "base", tmp_path / "scratch", 1, lambda _: None)
-    return Setup(
-        judge=Judge(loaded=loaded, base=base, seed=1, workspace=tmp_path / "scratch"),
-        agent=Broken(RuntimeError("no such luck")),
-        repository=sealed.copy(tmp_path / "agents.git"),
-        folder=RunFolder(tmp_path / "runs" / "r"),
-        worktrees=tmp_path / "worktrees",
-        keep_worktrees=False,
-        emit=lambda _: None,
-    )
+    with workspace(tmp_path / "space") as space:
+        yield Setup(
+            judge=Judge(loaded=loaded, base=base, seed=1, workspace=space / "scratch"),
+            agent=Broken(RuntimeError("no such luck")),
+            repository=sealed.copy(tmp_path / "agents.git"),
+            folder=RunFolder(tmp_path / "runs" / "r"),
+            worktrees=space / "worktrees",
+            keep_worktrees=False,
+            emit=lambda _: None,
+        )
 
 
 def test_a_bug_of_ours_costs_one_attempt_and_is_not_scored(setup: Setup) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from harness.source import seal
 from harness.store import AttemptFolder, RunFolder
 from harness.task_file import load_task
 from harness.verdict import Interval
+from harness.workspace import workspace
 
 SLOW = "for _ in range(20):"
 BROKEN = "def total(values:\n"
@@ -156,20 +158,21 @@ class CutOff:
 
 
 @pytest.fixture(scope="module")
-def setup(tmp_path_factory: pytest.TempPathFactory) -> Setup:
+def setup(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Setup]:
     folder = tmp_path_factory.mktemp("best-tree")
     loaded = load_task(str(make_tiny_task(folder / "task").file))
     sealed = seal(loaded, folder / "judge.git")
     base = admit(loaded, sealed, folder / "base", folder / "scratch", 1, lambda _: None)
-    return Setup(
-        judge=Judge(loaded=loaded, base=base, seed=1, workspace=folder / "scratch"),
-        agent=CutOff(AgentOutcome("limit", "")),
-        repository=sealed.copy(folder / "agents.git"),
-        folder=RunFolder(folder / "runs" / "r"),
-        worktrees=folder / "worktrees",
-        keep_worktrees=False,
-        emit=lambda _: None,
-    )
+    with workspace(folder / "space") as space:
+        yield Setup(
+            judge=Judge(loaded=loaded, base=base, seed=1, workspace=space / "scratch"),
+            agent=CutOff(AgentOutcome("limit", "")),
+            repository=sealed.copy(folder / "agents.git"),
+            folder=RunFolder(folder / "runs" / "r"),
+            worktrees=space / "worktrees",
+            keep_worktrees=False,
+            emit=lambda _: None,
+        )
 
 
 @pytest.mark.slow

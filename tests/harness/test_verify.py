@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from harness.source import seal
 from harness.store import create_run
 from harness.task_file import load_task
 from harness.verdict import Verdict
+from harness.workspace import workspace
 
 pytestmark = pytest.mark.slow
 
@@ -28,21 +30,22 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
-def setup(tmp_path_factory: pytest.TempPathFactory) -> Setup:
+def setup(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Setup]:
     """The tiny task's base, admitted once."""
     folder = tmp_path_factory.mktemp("admitted")
     loaded = load_task(str(make_tiny_task(folder / "task").file))
     sealed = seal(loaded, folder / "judge.git")
     base = admit(loaded, sealed, folder / "base", folder / "scratch", 1, lambda _: None)
-    return Setup(
-        judge=Judge(loaded=loaded, base=base, seed=3, workspace=folder / "judging"),
-        agent=PatchAgent(),
-        repository=sealed,
-        folder=create_run("tiny", folder / "runs"),
-        worktrees=folder / "worktrees",
-        keep_worktrees=False,
-        emit=lambda _: None,
-    )
+    with workspace(folder / "space") as space:
+        yield Setup(
+            judge=Judge(loaded=loaded, base=base, seed=3, workspace=space / "judging"),
+            agent=PatchAgent(),
+            repository=sealed,
+            folder=create_run("tiny", folder / "runs"),
+            worktrees=space / "worktrees",
+            keep_worktrees=False,
+            emit=lambda _: None,
+        )
 
 
 def verdict_on(setup: Setup, tmp_path: Path, patch: bytes) -> Verdict:
