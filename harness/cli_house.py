@@ -35,15 +35,15 @@ def clean(
 ) -> None:
     """Show what killed and old runs have left behind, and with --yes remove it. What is in use stays."""
     from harness.age import parse_age  # noqa: PLC0415 - what a help text needs is imported above
-    from harness.housekeeping import Found, look, look_at_served  # noqa: PLC0415
+    from harness.housekeeping import Found, look, look_elsewhere  # noqa: PLC0415
     from harness.housekeeping import clean as remove  # noqa: PLC0415
     from harness.show import shown_path  # noqa: PLC0415
     from harness.text import bytes_text, printable  # noqa: PLC0415
 
     age = parse_age(older_than) if older_than is not None else None
     found = look(out, worktrees, age, memories=memory)
-    served = look_at_served()
-    found = Found([*found.leftovers, *served.leftovers], [*found.in_use, *served.in_use])
+    elsewhere = look_elsewhere()
+    found = Found([*found.leftovers, *elsewhere.leftovers], [*found.in_use, *elsewhere.in_use])
     problems = remove(found.leftovers) if yes else []
     if json:
         document = {

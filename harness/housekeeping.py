@@ -23,7 +23,7 @@ from harness.memory import Memory
 from harness.memory import folder as memory_folder
 from harness.state import mcp_folders
 from harness.store import RunFolder
-from harness.temporary import is_temporary
+from harness.temporary import NODE_SPACES, is_temporary
 from harness.text import counted
 from harness.verdict import Record
 from harness.whole_file import storage_error
@@ -102,13 +102,14 @@ def look(
     return Found(leftovers, in_use)
 
 
-def look_at_served() -> Found:
-    """What killed `harness mcp` servers left, which work out of the way of whoever starts them. Records stay."""
+def look_elsewhere() -> Found:
+    """What was killed out of the way of whoever started it: `harness mcp` servers, a cluster's node. Records stay."""
     found = Found([], [])
     out, worktrees = mcp_folders()
-    _look_at_checkouts(worktrees, None, found.leftovers, found.in_use)
+    for spaces in (worktrees, Path(tempfile.gettempdir()) / NODE_SPACES):
+        _look_at_checkouts(spaces, None, found.leftovers, found.in_use)
     _look_at_runs(out, None, found.leftovers, found.in_use)
-    return found
+    return Found([each for each in found.leftovers if _is_mine(Path(each.path))], found.in_use)
 
 
 def _look_at_checkouts(
@@ -180,9 +181,13 @@ def _is_ours(space: Path) -> bool:
 
 def _is_abandoned(folder: Path) -> bool:
     """Whether a temporary folder is this user's, old, and no process's."""
+    return _is_mine(folder) and _age(folder) > _TEMPORARY_SECONDS and not processes_in(folder)
+
+
+def _is_mine(folder: Path) -> bool:
+    """Whether a folder is this user's: in the system's temporary folder anybody may make one of any name."""
     with contextlib.suppress(OSError):
-        mine = folder.stat().st_uid == os.geteuid()
-        return mine and _age(folder) > _TEMPORARY_SECONDS and not processes_in(folder)
+        return folder.stat().st_uid == os.geteuid()
     return False
 
 

@@ -28,6 +28,8 @@ Use = Literal[
     "seal",
     "variance",
 ]
+# Of a cluster's nodes: in it are folders for checkouts, whose owners hold them locked.
+NODE_SPACES = "perf-harness-nodes"
 # As tempfile makes them: a prefix and eight characters. `perf-harness-` alone is how older versions called sockets.
 _OURS = re.compile(rf"(perf-harness|harness-({'|'.join(get_args(Use))}))-[a-z0-9_]{{8}}")
 

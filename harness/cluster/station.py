@@ -53,10 +53,9 @@ from harness.executor import STOP_SECONDS
 from harness.model_key import hold_model_key, take_model_key
 from harness.sandbox import current_sandbox, harden_self, use_sandbox
 from harness.stopping import Stopped, stoppable
+from harness.temporary import NODE_SPACES
 from harness.workspace import clear, is_in_use, owner_of, workspace
 from harness.worktree import remove_folder
-
-SPACES = "perf-harness-nodes"
 
 
 class Station:
@@ -161,7 +160,7 @@ class Station:
 
 def _space(run: str) -> Path:
     """A new folder for a run's checkouts; what dead stations left beside it is removed."""
-    spaces = Path(tempfile.gettempdir()) / SPACES
+    spaces = Path(tempfile.gettempdir()) / NODE_SPACES
     spaces.mkdir(exist_ok=True)
     for each in spaces.iterdir():
         if owner_of(each) is not None and not is_in_use(each):

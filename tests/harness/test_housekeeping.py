@@ -20,11 +20,11 @@ from test_memory import entry
 import harness
 from harness.age import parse_age
 from harness.errors import StorageError, UsageError
-from harness.housekeeping import clean, look
+from harness.housekeeping import clean, look, look_elsewhere
 from harness.journal import Journal
 from harness.memory import Memory
 from harness.state import mcp_folders
-from harness.temporary import Use, is_temporary, temporary_folder
+from harness.temporary import NODE_SPACES, Use, is_temporary, temporary_folder
 from harness.workspace import end_processes_in, is_in_use, workspace
 
 HOLD = """
@@ -277,3 +277,12 @@ def test_checkouts_of_a_killed_server_of_tools_are_found_and_its_records_stay(
     assert cli("clean", *nowhere, "--yes", "--older-than", "0d").returncode == 0
     assert list(worktrees.iterdir()) == []
     assert record.journal.is_file()
+
+
+def test_checkouts_that_a_killed_place_of_a_cluster_left_on_its_node_are_found(tmp_path: Path) -> None:
+    space = tmp_path / "tmp" / NODE_SPACES / "one"
+    process = held(space, tmp_path)
+    assert [look_elsewhere().leftovers, look_elsewhere().in_use] == [[], [str(space)]]
+    process.kill()
+    process.wait()
+    assert [Path(leftover.path) for leftover in look_elsewhere().leftovers] == [space]
