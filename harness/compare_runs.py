@@ -1,7 +1,8 @@
 """Two runs side by side: their attempts are compared as a board does it, and what differs is tested.
 
 The rates of wins by Newcombe's interval for the difference of two proportions (method 10; Statistics in Medicine 17,
-1998), the geometric means by Welch's t over logarithms. Attempts are taken for independent draws.
+1998), the geometric means by Welch's t over logarithms, widened for few attempts. Attempts are taken for independent
+draws.
 """
 
 from __future__ import annotations
@@ -10,12 +11,20 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import fmean, variance
 
 from harness.compare import Conclusion, conclude, inverse
 from harness.errors import UsageError
 from harness.find_run import find_run
-from harness.intervals import Rate, geometric_interval, geometric_mean, t_quantile, wilson
+from harness.intervals import (
+    Moments,
+    Rate,
+    attempts_interval,
+    geometric_mean,
+    kinds,
+    log_moments,
+    t_quantile,
+    wilson,
+)
 from harness.store import RunFolder
 from harness.text import interval_text
 from harness.verdict import Interval, Record, Verdict
@@ -130,7 +139,7 @@ def compare_verdicts(first: RunVerdicts, second: RunVerdicts) -> RunComparison:
         )
     ratio = welch(speedups[0], speedups[1])
     if ratio is None:
-        reason = "Two counted attempts each, not all alike, is the least that can be tested."
+        reason = "Two counted attempts each, of which one is not 1.0x, is the least that can be tested."
         return RunComparison(
             first=one, second=two, conclusion="not_tested", sentence=reason, rate_difference=difference
         )
@@ -159,19 +168,32 @@ def newcombe(one: RunSide, two: RunSide) -> Rate | None:
 def welch(first: Sequence[float], second: Sequence[float]) -> Interval | None:
     """The ratio of two geometric means, second over first, with its 95 % interval (Welch, Biometrika 34, 1947).
 
-    The degrees of freedom are rounded down, which widens the interval. None below two values each, and where neither
-    has any spread: no spread seen is no evidence of none.
+    The degrees of freedom are rounded down, which widens the interval. As in `harness.intervals.attempts_interval` one
+    failure and one more of the best are put beside each side's attempts (for shares: Agresti and Caffo, The American
+    Statistician 54, 2000), and the wider ends are given: two attempts that both failed are no evidence that all do.
+    None below two values each, and where all are 1.0.
     """
     if min(len(first), len(second)) < 2:
         return None
-    logs = [[math.log(value) for value in values] for values in (first, second)]
-    errors = [variance(values) / len(values) for values in logs]
-    if sum(errors) == 0:
+    seen = [log_moments(values) for values in (first, second)]
+    fuller = [side.beside(kinds(first, second)) for side in seen]
+    ends = [welch_ends(*sides) for sides in (fuller, seen) if sum(side.error for side in sides) > 0]
+    if not ends:
         return None
-    spread = sum(error**2 / (len(values) - 1) for error, values in zip(errors, logs, strict=True))
+    return Interval(
+        estimate=math.exp(seen[1].mean - seen[0].mean),
+        low=math.exp(min(low for low, _ in ends)),
+        high=math.exp(min(max(high for _, high in ends), 700)),
+    )
+
+
+def welch_ends(first: Moments, second: Moments) -> tuple[float, float]:
+    """The ends of the difference of two means, second less first."""
+    errors = [first.error, second.error]
+    spread = sum(error**2 / (side.count - 1) for error, side in zip(errors, (first, second), strict=True))
     half = t_quantile(max(1, math.floor(sum(errors) ** 2 / spread))) * math.sqrt(sum(errors))
-    centre = fmean(logs[1]) - fmean(logs[0])
-    return Interval(estimate=math.exp(centre), low=math.exp(centre - half), high=math.exp(min(centre + half, 700)))
+    centre = second.mean - first.mean
+    return centre - half, centre + half
 
 
 def _verdicts(folder: RunFolder) -> RunVerdicts:
@@ -191,7 +213,7 @@ def _side(run: RunVerdicts) -> RunSide:
         faster=faster,
         rate=wilson(faster, len(counted)) if counted else None,
         geometric_mean=geometric_mean(counted),
-        interval=geometric_interval(counted),
+        interval=attempts_interval(counted),
         usd=None if None in prices else sum(price for price in prices if price is not None),
         tokens=sum(verdict.cost.tokens.input + verdict.cost.tokens.output for verdict in verdicts),
         devices=sorted({verdict.device.name for verdict in verdicts if verdict.device}),

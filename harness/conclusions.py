@@ -7,6 +7,7 @@ from collections.abc import Callable
 from harness.admission import explain
 from harness.errors import AttemptEnded, Incorrect, InfraFailed, Rejected, Status
 from harness.events import Phase
+from harness.text import interval_text
 from harness.timing.client import check_outputs
 from harness.timing.measurement import MeasureJob, Measurement, Refusal, WrongOutput
 
@@ -28,10 +29,10 @@ def conclude(
 ) -> tuple[Status, str | None, str]:
     """Status, cause and sentence for a measured patch."""
     speedup = published.speedup
-    interval = f"{speedup.estimate:.2f}x [{speedup.low:.2f}, {speedup.high:.2f}]"
+    interval = interval_text(speedup)
     worst = min(published.workloads, key=lambda result: result.speedup.estimate)
     if confirmed is not None and speedup.low > 1 + min_effect:
-        tail = f"; slowest workload {worst.name} at {worst.speedup.estimate:.2f}x"
+        tail = f"; slowest workload {worst.name} at {interval_text(worst.speedup)}"
         return "faster", None, f"{interval} as fast as the base, confirmed in fresh processes{tail}."
     if confirmed is not None:
         return "same", "not_confirmed", f"A first look said faster; measured once more it is {interval}."

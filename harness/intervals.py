@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import repeat
 from operator import mul, sub
@@ -46,17 +47,74 @@ def geometric_interval(ratios: Sequence[float]) -> Interval | None:
 
     None for fewer than two ratios, and where all are equal: no spread seen is no evidence of none.
     """
+    found = log_moments(ratios) if len(ratios) > 1 else None
+    return None if found is None or found.squares == 0 else _as_ratio(found.mean, *found.ends())
+
+
+def attempts_interval(ratios: Sequence[float]) -> Interval | None:
+    """The geometric mean over attempts, failures as 1.0, with a 95 % interval that holds for few of them, too.
+
+    Attempts are of two kinds: those that fail count as 1.0 and the others are far above. Three that all won say little
+    of how many fail, and Student's interval over them nothing: of an agent that wins four times in five by the same 2x,
+    half of such intervals miss the truth. So one failure and one more of the best are put beside what was seen, as
+    Agresti and Coull (The American Statistician 52, 1998) do for a share, and what is given holds both intervals, that
+    of all these and Student's own. `tests/harness/test_few_attempts.py` simulates the coverage.
+
+    None for fewer than two ratios, and where all are 1.0.
+    """
     if len(ratios) < 2:
         return None
+    seen = log_moments(ratios)
+    fuller = seen.beside(kinds(ratios))
+    if fuller.squares == 0:
+        return None
+    ends = [fuller.ends()] + ([seen.ends()] if seen.squares > 0 else [])
+    return _as_ratio(seen.mean, min(low for low, _ in ends), max(high for _, high in ends))
+
+
+def kinds(*groups: Sequence[float]) -> tuple[float, float]:
+    """The logarithms of the least and the most that an attempt may come to, as far as was seen; a failure is 1.0."""
+    ratios = [1.0, *(end(group) for group in groups for end in (min, max))]
+    return math.log(min(ratios)), math.log(max(ratios))
+
+
+@dataclass(frozen=True)
+class Moments:
+    """How many numbers there are, their mean, and the sum of their squared distances from it."""
+
+    count: int
+    mean: float
+    squares: float
+
+    @property
+    def error(self) -> float:
+        """The mean's variance."""
+        return self.squares / (self.count - 1) / self.count
+
+    def beside(self, others: Sequence[float]) -> Moments:
+        """With these numbers added."""
+        count = self.count + len(others)
+        mean = (self.count * self.mean + math.fsum(others)) / count
+        away = math.fsum((other - mean) ** 2 for other in others)
+        return Moments(count, mean, self.squares + self.count * (self.mean - mean) ** 2 + away)
+
+    def ends(self) -> tuple[float, float]:
+        """Student's 95 % interval of the mean."""
+        half = t_quantile(self.count - 1) * math.sqrt(self.error)
+        return self.mean - half, self.mean + half
+
+
+def log_moments(ratios: Sequence[float]) -> Moments:
+    """Of the logarithms of at least one ratio."""
     logs = list(map(math.log, ratios))
     centre = fmean(logs)
     # `statistics.stdev` is exact, and takes a second for what a large board holds.
     away = list(map(sub, logs, repeat(centre)))
-    spread = math.sqrt(math.fsum(map(mul, away, away)) / (len(logs) - 1))
-    if spread == 0:
-        return None
-    half = t_quantile(len(logs) - 1) * spread / math.sqrt(len(logs))
-    return Interval(estimate=math.exp(centre), low=math.exp(centre - half), high=math.exp(min(centre + half, 700)))
+    return Moments(len(logs), centre, math.fsum(map(mul, away, away)))
+
+
+def _as_ratio(mean: float, low: float, high: float) -> Interval:
+    return Interval(estimate=math.exp(mean), low=math.exp(low), high=math.exp(min(high, 700)))
 
 
 @lru_cache(maxsize=1024)

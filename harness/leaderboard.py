@@ -5,13 +5,15 @@ The method, in full:
 - An attempt counts with its measured speedup; one that earned none (incorrect, rejected, not built, no
   patch, agent failed) counts as 1.0x, because its user keeps the base. `infra_failed` is our fault: it is
   shown apart and counts nowhere, except that its money was spent.
-- The geometric mean's interval is Student's t over the attempts' log speedups: it holds the spread between
-  attempts, not the noise inside one measurement, so a single attempt has none.
+- The geometric mean's interval is Student's t over the attempts' log speedups, widened for few attempts
+  (`harness.intervals.attempts_interval`): it holds the spread between attempts, not the noise inside one
+  measurement, so a single attempt has none, and nor have attempts that all came to 1.0x.
 - The rate is faster attempts / counted attempts, with Wilson's score interval (Wilson, 1927).
 - pass@k, best@k and the fast_p curve are `harness.estimators`'; an attempt adds to them as it adds to the mean.
 - Dollars and tokens per success are all that was spent, failures and infra_failed too, for each faster attempt.
 - Rows are sorted by geometric mean. A row shares the rank of the row that leads its group unless the two
-  intervals are disjoint; rows of a single attempt cannot be told apart from anything. Disjoint 95 %
+  intervals are disjoint, or, where one has none, those of their rates; rows of a single attempt cannot be told
+  apart from anything. Disjoint 95 %
   intervals are a stricter demand than a 5 % test of the difference: a tie means "cannot tell", not "equal".
 - Placebos (patches that change nothing, judged blind among the others) are never ranked. The share of them that
   came out faster is the rate of false wins, with Wilson's interval; it is printed beneath each board.
@@ -33,7 +35,7 @@ from pydantic import Field
 
 from harness.estimators import AtK, FastP, at_k, fast_p
 from harness.garbage import no_search_for_cycles
-from harness.intervals import Rate, geometric_interval, geometric_mean, wilson
+from harness.intervals import Rate, attempts_interval, geometric_mean, wilson
 from harness.result import Result, results_of
 from harness.tally import Kind, Tally, tallies
 from harness.verdict import CONTROLS, PLACEBO, REFERENCE, Interval, Record, Verdict
@@ -51,7 +53,7 @@ class Row(Record):
         rank: 1 is best; rows that the data cannot tell apart share it; 0 for the reference, which is not ranked.
         attempts: counted attempts, without those in `infra_failed`.
         geometric_mean: of speedups over counted attempts, failures as 1.0x; None where nothing counted.
-        interval: of `geometric_mean`; None below two attempts, or where all attempts counted the same.
+        interval: of `geometric_mean`; None below two attempts, or where all attempts counted as 1.0.
         mean_of_correct: geometric mean over attempts that were correct and timed, whatever came of it.
         best: the best published speedup, with the interval that allows for its having been the best of its run;
             `best_attempt` is its RUN/ATTEMPT.
@@ -185,7 +187,7 @@ def _row(agent: str, model: str | None, group: _Group) -> Row:
     correct = [*wins, *same.speedups, *slower.speedups]
     # What earned no speedup of its own counts as the base, which its user keeps.
     speedups = [*correct, *repeat(1.0, attempts - len(correct))]
-    interval = geometric_interval(speedups)
+    interval = attempts_interval(speedups)
     usd = None if None in total.usd else math.fsum(price for price in total.usd if price is not None)
     tokens = sum(total.tokens)
     return Row(
@@ -239,6 +241,7 @@ def _apart(better: Row, worse: Row) -> bool:
         return better.geometric_mean is not worse.geometric_mean
     if min(better.attempts, worse.attempts) < 2:
         return False
-    floor = better.interval.low if better.interval else better.geometric_mean
-    ceiling = worse.interval.high if worse.interval else worse.geometric_mean
-    return floor > ceiling
+    if better.interval and worse.interval:
+        return better.interval.low > worse.interval.high
+    # Who only ever came to 1.0x has no interval: how often that is so can be held against how often the other wins.
+    return better.rate is not None and worse.rate is not None and better.rate.low > worse.rate.high

@@ -22,8 +22,7 @@ def noise_of(floor: NoiseFloor) -> float:
 
 def noise_text(floor: NoiseFloor, min_effect: float) -> str:
     """One sentence for whoever waits for a verdict; it says so where the noise decides, and not the task."""
-    found = floor.speedup
-    text = f"base against itself: {found.estimate:.3f}x [{found.low:.3f}, {found.high:.3f}]"
+    text = f"base against itself: {interval_text(floor.speedup, 3)}"
     noise = noise_of(floor)
     return text if noise <= min_effect else f"{text}; nothing below {noise:.1%} is claimed on this machine now"
 

@@ -26,6 +26,8 @@ _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _SURROGATES = re.compile(r"[\ud800-\udfff]")
 # Marks that reorder the text around them: with these a line can read as its opposite (CVE-2021-42574).
 _REORDERING = dict.fromkeys([0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A), 0xFEFF])
+_LARGE = 10_000
+_MOST_DECIMALS = 5
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+!|~$])")
 
 
@@ -77,17 +79,42 @@ def speedup_text(ratio: float) -> str:
     return f"{_ratio(ratio)}x"
 
 
-def interval_text(interval: Interval) -> str:
-    """`3.91x [3.70, 4.12]`; an end that is not known yet is a question mark."""
-    return f"{_ratio(interval.estimate)}x [{_ratio(interval.low)}, {_ratio(interval.high)}]"
+def interval_text(interval: Interval, least: int = 0) -> str:
+    """`3.91x [3.70, 4.12]`; an end that is not known yet is a question mark.
+
+    An interval that leaves 1 out must not read as if it held it, and one that has a width not as if it had none: then
+    more decimals are written, `0.997x [0.995, 0.999]`.
+
+    Args:
+        interval: what is written.
+        least: the fewest decimals.
+    """
+    ends = (interval.estimate, interval.low, interval.high)
+    for decimals in range(least, _MOST_DECIMALS + 1):
+        written = [_ratio(end, decimals) for end in ends]
+        if _is_told(interval, written):
+            break
+    return f"{written[0]}x [{written[1]}, {written[2]}]"
 
 
-def _ratio(value: float) -> str:
+def _is_told(interval: Interval, written: list[str]) -> bool:
+    """Whether what is written of an interval shows its width, and on which side of 1 it lies."""
+    if not all(map(math.isfinite, (interval.estimate, interval.low, interval.high))) or interval.high >= _LARGE:
+        return True
+    low, high = map(float, written[1:])
+    beside = (low > 1 or interval.low <= 1) and (high < 1 or interval.high >= 1)
+    return beside and (low < high or interval.low == interval.high)
+
+
+def _ratio(value: float, least: int = 0) -> str:
+    """With as many decimals as three figures need, and at least so many."""
     if not math.isfinite(value):
         return "?"
-    if value >= 10_000:
-        return ">9999"
-    return f"{value:.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
+    return ">9999" if value >= _LARGE else f"{value:.{max(least, _decimals(value))}f}"
+
+
+def _decimals(value: float) -> int:
+    return 0 if value >= 100 else 1 if value >= 10 else 2
 
 
 def amount(count: int) -> str:

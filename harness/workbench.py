@@ -24,7 +24,7 @@ from harness.git import Repository
 from harness.patch import matches, take_diff
 from harness.sandbox import run_confined
 from harness.task import LoadedTask
-from harness.text import counted
+from harness.text import counted, interval_text
 from harness.timing.client import check_outputs, measure, profile
 from harness.timing.measurement import ADVISORY, MeasureJob, Measurement, Progress, Refusal
 from harness.waiting import watched, watcher
@@ -194,13 +194,9 @@ def _table(result: Measurement) -> str:
     lines = ["Advisory timing against the base, shown workloads only (the verdict also uses others):"]
     width = max(len(workload.name) for workload in result.workloads)
     for workload in result.workloads:
-        ratio = workload.speedup
         lines.append(
             f"  {workload.name:{width}}  base {workload.base_us:10.1f} us  now {workload.candidate_us:10.1f} us  "
-            f"{ratio.estimate:6.2f}x [{ratio.low:.2f}, {ratio.high:.2f}]"
+            f"{interval_text(workload.speedup)}"
         )
-    mean = result.speedup
-    lines.append(
-        f"Geometric mean: {mean.estimate:.2f}x [{mean.low:.2f}, {mean.high:.2f}] from {result.sessions} sessions."
-    )
+    lines.append(f"Geometric mean: {interval_text(result.speedup)} from {result.sessions} sessions.")
     return "\n".join(lines)

@@ -19,6 +19,7 @@ from agent.toolbox import Toolbox
 from agent.trajectory import ToolEnded, ToolStarted
 from agent.workbench import CommandResult, Report, Workbench
 from harness.errors import HarnessError
+from harness.text import interval_text
 from harness.timing.measurement import Progress
 from harness.tool_service.access import SERVED, ToolAccess, made_folder
 from harness.tool_service.channel import AnswerPipe, RequestPipe
@@ -199,8 +200,4 @@ class _Heard:
 
 
 def _words(progress: Progress) -> str:
-    speedup = progress.speedup
-    return (
-        f"session {progress.sessions} of {progress.most_sessions}: "
-        f"{speedup.estimate:.2f}x [{speedup.low:.2f}, {speedup.high:.2f}]"
-    )
+    return f"session {progress.sessions} of {progress.most_sessions}: {interval_text(progress.speedup)}"

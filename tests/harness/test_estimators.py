@@ -10,7 +10,7 @@ from statistics import fmean
 import pytest
 
 from harness.estimators import THRESHOLDS, at_k, fast_p, pass_at_k
-from harness.intervals import geometric_interval, wilson
+from harness.intervals import attempts_interval, wilson
 
 
 @pytest.mark.parametrize(("wins", "total", "k"), [(0, 5, 2), (5, 5, 3), (2, 6, 1), (2, 6, 3), (1, 7, 7)])
@@ -27,7 +27,7 @@ def test_best_at_k_is_the_geometric_mean_over_choices() -> None:
     for found in at_k(5, counted):
         logs = [math.log(max(1.0, *choice)) for choice in combinations(counted, found.k)]
         assert found.best_estimate == pytest.approx(math.exp(fmean(logs))), found.k
-    assert [found.k for found in at_k(5, counted)] == [1, 2, 4]  # up to half of eight
+    assert [found.k for found in at_k(5, counted)] == [1, 2]  # up to a quarter of eight
 
 
 @pytest.mark.parametrize("failures", [0, 1, 5])
@@ -36,20 +36,22 @@ def test_the_jackknife_against_leaving_each_out_in_turn(failures: int) -> None:
     counted = [math.exp(abs(rng.gauss(0, 1))) for _ in range(9 - failures)] + [1.0] * failures
 
     def best(values: list[float]) -> float:
-        return fmean(max(math.log(each) for each in choice) for choice in combinations(values, 4))
+        return fmean(max(math.log(each) for each in choice) for choice in combinations(values, 2))
 
     left_out = [best(counted[:at] + counted[at + 1 :]) for at in range(9)]
     error = math.sqrt(8 / 9 * sum((value - fmean(left_out)) ** 2 for value in left_out))
-    interval = next(each for each in at_k(9, counted) if each.k == 4).best
+    interval = next(each for each in at_k(9, counted) if each.k == 2).best
     assert interval is not None
-    assert math.log(interval.high) - math.log(interval.estimate) == pytest.approx(2.306 * error, rel=1e-3)  # t, 8 df
+    half = 2.306 * error  # t, 8 degrees of freedom
+    # With a failure and another of the best beside them, the ends may lie further out, and not by much.
+    assert half * 0.999 <= math.log(interval.high) - math.log(interval.estimate) < 1.4 * half
 
 
 def test_a_thousand_attempts_overflow_nothing() -> None:
     found = at_k(1, [1.0] * 999 + [8.0])
-    assert found[-1].k == 256
-    assert found[-1].passed.estimate == pytest.approx(0.256)
-    assert found[-1].best_estimate == pytest.approx(8.0**0.256)
+    assert found[-1].k == 128
+    assert found[-1].passed.estimate == pytest.approx(0.128)
+    assert found[-1].best_estimate == pytest.approx(8.0**0.128)
 
 
 def test_attempts_that_all_counted_the_same_have_no_interval() -> None:
@@ -85,7 +87,7 @@ def test_intervals_cover_as_often_as_they_say() -> None:
         counted = [_draw(rng) for _ in range(24)]
         wins = sum(value > 1 for value in counted)
         rate, found = wilson(wins, 24), {each.k: each for each in at_k(wins, counted)}[4]
-        interval = geometric_interval(counted)
+        interval = attempts_interval(counted)
         assert interval is not None and found.best is not None
         covered["mean"] += math.log(interval.low) <= mean <= math.log(interval.high)
         covered["rate"] += rate.low <= share <= rate.high

@@ -77,16 +77,16 @@ def test_rows_that_cannot_be_told_apart_share_a_rank() -> None:
         return [verdict("faster", speedup, agent=name) for speedup in speedups]
 
     rows = [
-        *agent("a", 4.0, 4.1, 4.2),
-        *agent("b", 3.9, 4.0, 4.2),
-        *agent("c", 1.5, 1.6, 1.7),
+        *agent("a", *[4.0, 4.1, 4.2] * 3),
+        *agent("b", *[3.9, 4.0, 4.2] * 3),
+        *agent("c", *[1.5, 1.6, 1.7] * 3),
         *agent("d", 1.2),
-        *[verdict("incorrect", agent="e") for _ in range(3)],
+        *[verdict("incorrect", agent="e") for _ in range(9)],
         verdict("infra_failed", agent="f"),
     ]
     known = [row for row in leaderboard(rows) if row.device != UNKNOWN_DEVICE]  # type: ignore[arg-type]
     ranks = {row.agent: row.rank for row in known[0].rows}
-    # d has one attempt and cannot be told from its group's leader c; e never earned anything in three.
+    # d has one attempt and cannot be told from its group's leader c; e never earned anything in nine.
     assert ranks == {"a": 1, "b": 1, "c": 3, "d": 3, "e": 5, "f": 6}
 
 
