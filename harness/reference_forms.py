@@ -20,16 +20,25 @@ ELSEWHERE = "* taken on another machine: a ratio across machines is no compariso
 
 
 def figure_text(value: Value) -> str:
-    """A figure with two decimals, fewer where it is large, three digits where it is small; with its interval."""
+    """A figure with two decimals, fewer where it is large, three digits where it is small; with its interval.
+
+    An interval that has a width is not written as if it had none: then there are more decimals.
+    """
     if value is None:
         return "-"
-    if isinstance(value, Spread):
-        return f"{_number(value.estimate)} [{_number(value.low)}, {_number(value.high)}]"
-    return _number(value)
+    if not isinstance(value, Spread):
+        return _number(value)
+    for decimals in (None, 3, 4):
+        middle, low, high = (_number(end, decimals) for end in (value.estimate, value.low, value.high))
+        if low != high or value.low == value.high:
+            break
+    return f"{middle} [{low}, {high}]"
 
 
-def _number(figure: float) -> str:
+def _number(figure: float, decimals: int | None = None) -> str:
     size = abs(figure)
+    if decimals is not None:
+        return f"{figure:,.{decimals}f}"
     if size >= 1000:
         return f"{figure:,.0f}"
     if size >= 100:

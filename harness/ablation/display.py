@@ -88,8 +88,8 @@ def _share(share: Interval) -> str:
 def _conclusion(record: Ablation, folder: Path) -> list[RenderableType]:
     lines: list[RenderableType] = [
         safe(
-            "\nThe intervals of all parts hold together with 95 %; a loss of less than "
-            f"{record.min_effect or 0:.1%} is not claimed. Shares of parts that work together do not add up.",
+            "\nThe intervals of all parts hold together with 95 %; a loss that is for certain less than "
+            f"{record.min_effect or 0:.1%} counts as none. Shares of parts that work together do not add up.",
             "dim",
             multiline=True,
         )

@@ -130,7 +130,8 @@ def _in_words(calibration: Calibration) -> str:
     else:
         said.append(f"Noise floor: 95 % of A/A estimates lie within {floor:.2%} of 1; no smaller effect is claimed.")
     said += [
-        f"Power, {row.name}: {_rate(row.seen)}{f', {row.wrong_way} the wrong way round' if row.wrong_way else ''}."
+        f"Power, {row.name}: {_rate(row.seen)}{f', {row.wrong_way} the wrong way round' if row.wrong_way else ''}; "
+        f"covers the truth: {_rate(row.covered)}."
         for row in calibration.summary.rows
         if row.truth != 1
     ]

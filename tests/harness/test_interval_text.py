@@ -6,6 +6,8 @@ import pytest
 
 from harness.conclusions import conclude
 from harness.noise import noise_text
+from harness.reference_forms import figure_text
+from harness.references import Spread
 from harness.text import interval_text
 from harness.timing.measurement import Measurement
 from harness.verdict import Device, Interval, NoiseFloor, WorkloadResult
@@ -28,6 +30,11 @@ from harness.verdict import Device, Interval, NoiseFloor, WorkloadResult
 )
 def test_an_interval_shows_its_width_and_its_side_of_1(estimate: float, low: float, high: float, text: str) -> None:
     assert interval_text(Interval(estimate=estimate, low=low, high=high)) == text
+
+
+def test_a_reference_figure_shows_its_width() -> None:
+    assert figure_text(Spread(estimate=0.9993, low=0.9969, high=1.0009)) == "0.999 [0.997, 1.001]"
+    assert figure_text(Spread(estimate=3.91, low=3.70, high=4.12)) == "3.91 [3.70, 4.12]"
 
 
 def test_the_noise_of_a_quiet_machine_is_not_written_as_none() -> None:
