@@ -105,8 +105,8 @@ def _workloads(verdict: Verdict) -> list[Fact]:
         found.append(Fact("bad", f"{len(slower)} of {len(verdict.workloads)} workloads became slower: {names}{more}."))
     else:
         worst = min(verdict.workloads, key=lambda each: each.speedup.estimate)
-        shown = f"No workload is shown to lose {least:.1%} or more"
-        text = f"{shown}; the least gain is {interval_text(worst.speedup)} on {worst.name}."
+        gain = f"the least gain is {interval_text(worst.speedup)} on {worst.name}"
+        text = f"No workload is shown to lose {least:.1%} or more; {gain}."
         found.append(Fact("good" if verdict.status == "faster" else "plain", text))
     shown, held_out = _mean(verdict.workloads, held_out=False), _mean(verdict.workloads, held_out=True)
     if shown and held_out:
