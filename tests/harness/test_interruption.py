@@ -22,7 +22,7 @@ from harness.interruption import end_tidily
 from harness.workspace import workspace
 end_tidily()
 with workspace(Path(sys.argv[1])) as space:
-    for number in range(20_000):
+    for number in range(50_000):
         (space / str(number)).touch()
     print("made", flush=True)
     time.sleep(60)
@@ -100,7 +100,7 @@ def test_a_second_signal_does_not_cut_the_cleaning_off_and_a_third_one_ends_it_a
         assert process.stdout is not None and process.stdout.readline() == b"made\n"
         for _ in range(times):
             process.send_signal(signal.SIGINT)
-            time.sleep(0.02)
+            time.sleep(0.01)
         return process.wait(30), process.communicate()[1].decode()
 
     _, said = told("twice", 2)
