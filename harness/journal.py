@@ -62,10 +62,11 @@ class Journal:
             return
         line = (encode_event(event) + "\n").encode()
         now = os.fstat(self._descriptor)
-        if now.st_nlink == 0:
+        if now.st_nlink == 0 or not self.path.exists():  # moved, it would be parted from what attempts leave
             raise StorageError(
-                f"The journal {self.path} was removed while the run lasted: nothing more could be kept.",
-                remedy="Start a new run, and leave its folder where it is until it has ended.",
+                f"The journal {self.path} was removed or moved while the run lasted: nothing more could be kept there.",
+                remedy="Leave a run's folder where it is until it has ended. Where it was moved, `harness resume` its "
+                "new place; where it was removed, start a new run.",
             )
         whole = now.st_size
         try:

@@ -139,8 +139,18 @@ def test_a_journal_that_was_removed_while_it_is_written_is_told_at_once(tmp_path
     with Journal(path) as journal:
         journal.append(AttemptStarted(at=AT, attempt="001"))
         path.unlink()
-        with pytest.raises(StorageError, match=r"journal\.jsonl was removed while the run lasted"):
+        with pytest.raises(StorageError, match=r"journal\.jsonl was removed or moved while the run lasted"):
             journal.append(AttemptStarted(at=AT, attempt="002"))
+
+
+def test_a_journal_that_was_moved_while_it_is_written_stays_whole_in_its_new_place(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    with Journal(tmp_path / "run" / "journal.jsonl") as journal:
+        journal.append(AttemptStarted(at=AT, attempt="001"))
+        (tmp_path / "run").rename(tmp_path / "moved")
+        with pytest.raises(StorageError, match="`harness resume` its new place"):
+            journal.append(AttemptStarted(at=AT, attempt="002"))
+    assert len(read_events(tmp_path / "moved" / "journal.jsonl")) == 1
 
 
 @pytest.mark.parametrize("newline", [b"", b"\n"])
