@@ -72,6 +72,6 @@ def read_brief(folder: AttemptFolder) -> Brief | None:
         raise storage_error(error, folder.brief, "read") from error
     except ValidationError as error:
         raise UsageError(
-            f"{folder.brief}: cannot be read ({str(error).splitlines()[0]}).",
+            f"{folder.brief}: it was edited or damaged, or comes from another version of the harness.",
             remedy="Move it away; what the attempt is told is then decided anew.",
         ) from error

@@ -147,8 +147,15 @@ def read_plan(folder: RunFolder) -> Plan:
             f"{folder.plan} is not there: this run was made by a version that could not resume, or by `verify`.",
             remedy="Start a new run; what this one judged stays on the board.",
         ) from error
-    except (OSError, ValidationError) as error:
-        raise UsageError(f"{folder.plan}: cannot be read ({_first(error)}).", remedy="Start a new run.") from error
+    except OSError as error:
+        raise UsageError(
+            f"{folder.plan}: cannot be read ({error.strerror}).", remedy="Check its permissions."
+        ) from error
+    except ValidationError as error:
+        raise UsageError(
+            f"{folder.plan}: it was edited or damaged, or comes from another version of the harness.",
+            remedy="Restore it, or start a new run; what this one judged stays on the board.",
+        ) from error
 
 
 def write_admission(folder: RunFolder, admission: Admission) -> None:
@@ -166,7 +173,3 @@ def read_admission(folder: RunFolder) -> Admission | None:
         return Admission.model_validate_json(folder.admission.read_bytes())
     except (OSError, ValidationError):
         return None
-
-
-def _first(error: Exception) -> str:
-    return str(error).splitlines()[0]

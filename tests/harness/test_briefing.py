@@ -99,7 +99,7 @@ def test_a_try_that_starts_over_keeps_its_brief(tmp_path: Path) -> None:
 def test_a_brief_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path).attempt("001").create()
     folder.brief.write_text('{"strategy": 3}')
-    with pytest.raises(UsageError, match=r"001/brief\.json: cannot be read"):
+    with pytest.raises(UsageError, match=r"001/brief\.json: it was edited or damaged"):
         read_brief(folder)
 
 

@@ -341,6 +341,16 @@ def test_a_run_of_before_there_were_plans_is_refused_with_a_reason(
         go_on(tmp_path)
 
 
+@pytest.mark.parametrize("damage", ["", "{", "\0\0\0", "[]", "null"])
+def test_orders_that_are_damaged_are_named_with_the_way_out(
+    templates: dict[str, Path], tiny: TinyTask, tmp_path: Path, damage: str
+) -> None:
+    run = finished(templates, tiny, tmp_path, keep=1)
+    run.plan.write_text(damage)
+    with pytest.raises(UsageError, match=r"run\.json: it was edited or damaged.*\nRestore it, or start a new run"):
+        go_on(tmp_path)
+
+
 class Killer:
     """Starts harness commands in sessions of their own, and kills them."""
 
