@@ -44,8 +44,9 @@ def view(confinement: Confinement) -> View:
     """Work out what a confinement's command can see, with every path resolved."""
     wanted = [*system_folders(), *confinement.readable, *(map(Path, _FOR_NETWORK) if confinement.network else ())]
     write = _resolved(confinement.writable)
-    # What a step names is meant to be seen, and what lies in a folder to be written to is the command's own.
-    kept = {path for path in _resolved(kept_out()) - _resolved(confinement.readable) if not _below(path, write)}
+    # What a step names is meant to be seen, what any command needs must be, were it a folder of runs as well, and what
+    # lies in a folder to be written to is the command's own.
+    kept = {path for path in _resolved(kept_out()) - _resolved(wanted) if not _below(path, write)}
     hide = (_resolved([*confinement.hidden, _BUNDLED_TASKS]) | set(secrets()) | kept) - write
     read = _resolved(wanted) - write - hide
     shown = read | write

@@ -106,6 +106,15 @@ def test_bundled_tasks_are_never_shown() -> None:
     assert str(view.PACKAGE.parent / "tasks") in found.hide
 
 
+def test_runs_in_the_interpreters_own_folder_do_not_take_it_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = view.view(Confinement())
+    monkeypatch.setattr("harness.sandbox.withheld._paths", {})
+    keep_out([Path(sys.prefix), Path("/usr"), Path("/usr/bin")])
+    after = view.view(Confinement())
+    assert set(before.read) <= set(after.read)
+    assert not {sys.prefix, "/usr"} & set(after.hide)
+
+
 @pytest.mark.parametrize("sandbox", choose.working_sandboxes(), ids=lambda sandbox: sandbox.name)
 def test_a_project_in_a_folder_that_is_shown_shows_no_more_than_elsewhere(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sandbox: Sandbox
