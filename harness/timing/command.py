@@ -15,11 +15,12 @@ from pathlib import Path
 from harness.sandbox.workers import program_sandbox
 from harness.timing.bench import Bench, Workload
 from harness.timing.command_arms import Arms, Reading, command_of, require_equal, spec_of
-from harness.timing.experiment import Experiment, Servers
+from harness.timing.experiment import Experiment
 from harness.timing.inputs import derive_seed
 from harness.timing.measurement import MeasureJob, Measurement, Progress, Refusal, Sample
 from harness.timing.printed import wall_clock_says
 from harness.timing.sequential import Stopped
+from harness.timing.servers import Servers
 from harness.timing.session_record import SessionRecord, in_random_order, pair_order
 from harness.timing.statistics import Estimate
 
