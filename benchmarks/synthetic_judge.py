@@ -22,7 +22,8 @@ from harness.selection import adjusted_interval, winner
 from harness.timing.bench import Bench
 from harness.timing.command import listing_bench
 from harness.timing.experiment import Experiment
-from harness.timing.measurement import MeasureJob, Measurement, Protocol, Sample, Workload
+from harness.timing.job import MeasureJob, Protocol, Workload
+from harness.timing.measurement import Measurement, Sample
 from harness.timing.servers import Servers
 from harness.timing.session_record import SessionRecord
 from harness.verdict import Device, Interval, NoiseFloor, PatchStats, TimingEvidence, Verdict

@@ -21,7 +21,8 @@ from harness.targets import require_targets
 from harness.task import DeviceChoice, LoadedTask
 from harness.text import counted
 from harness.timing.client import check_outputs, describe, measure
-from harness.timing.measurement import MeasureJob, Measurement, Progress, Protocol, Refusal, Workload, WrongOutput
+from harness.timing.job import MeasureJob, Protocol, Workload
+from harness.timing.measurement import Measurement, Progress, Refusal, WrongOutput
 from harness.verdict import Device, NoiseFloor
 
 # Eight sessions are enough to see whether a machine can be measured on; `harness calibrate` is the long answer.

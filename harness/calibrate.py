@@ -20,8 +20,8 @@ from harness.source import seal
 from harness.task import DeviceChoice, Mode
 from harness.task_file import load_task
 from harness.temporary import temporary_folder
+from harness.timing.job import MeasureJob, Protocol
 from harness.timing.machine import describe_device
-from harness.timing.measurement import MeasureJob, Protocol
 from harness.whole_file import make_folder, write_atomic
 
 _HERE = Path(__file__).resolve().parent / "calibration"

@@ -37,7 +37,8 @@ from harness.targets import require_targets, without_files
 from harness.task import LoadedTask
 from harness.task_file import load_task
 from harness.timing.client import measure
-from harness.timing.measurement import Measurement, Protocol
+from harness.timing.job import Protocol
+from harness.timing.measurement import Measurement
 from harness.workspace import require_writable, workspace
 from harness.worktree import remove_folder
 

@@ -22,7 +22,8 @@ from harness.errors import UsageError
 from harness.selection import ALPHA, overall_values, values_by_workload
 from harness.store import AttemptFolder
 from harness.text import interval_text
-from harness.timing.measurement import Measurement, Protocol, Sample
+from harness.timing.job import Protocol
+from harness.timing.measurement import Measurement, Sample
 from harness.timing.two_samples import shift
 from harness.verdict import Interval, Record, Verdict
 from harness.verdict_folder import read_state

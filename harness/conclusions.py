@@ -9,7 +9,8 @@ from harness.errors import AttemptEnded, Incorrect, InfraFailed, Rejected, Statu
 from harness.events import Phase
 from harness.text import interval_text
 from harness.timing.client import check_outputs
-from harness.timing.measurement import MeasureJob, Measurement, Refusal, WrongOutput
+from harness.timing.job import MeasureJob
+from harness.timing.measurement import Measurement, Refusal, WrongOutput
 
 
 def measure_twice(timed: Callable[[Phase], Measurement], min_effect: float) -> tuple[Measurement, Measurement | None]:

@@ -28,7 +28,8 @@ from harness.strict_json import strict_json
 from harness.task import LoadedTask
 from harness.text import without_middle
 from harness.timing.client import check_outputs, measure
-from harness.timing.measurement import Measurement, Progress, Protocol
+from harness.timing.job import Protocol
+from harness.timing.measurement import Measurement, Progress
 from harness.trusted import TrustedFiles
 from harness.verdict import Finding, Interval, PatchStats, TimingEvidence, WorkloadResult
 from harness.whole_file import write_atomic

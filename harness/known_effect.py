@@ -12,7 +12,8 @@ from collections.abc import Callable
 from harness.errors import AdmissionError
 from harness.noise import require_telling
 from harness.timing.client import measure
-from harness.timing.measurement import MeasureJob, Measurement, Progress, Protocol, WrongOutput
+from harness.timing.job import MeasureJob, Protocol
+from harness.timing.measurement import Measurement, Progress, WrongOutput
 from harness.verdict import Interval
 
 REPEATS = 2

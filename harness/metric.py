@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from harness.timing.measurement import Command, CommandSpec
+from harness.timing.job import Command, CommandSpec
 
 ONLY = "command"
 _TASK_FOLDER = "{task}"

@@ -13,7 +13,7 @@ from harness.errors import BuildFailed, Incorrect
 from harness.mutants import Mutant
 from harness.task import LoadedTask
 from harness.timing.client import check_outputs
-from harness.timing.measurement import Protocol
+from harness.timing.job import Protocol
 from harness.verdict import Record
 from harness.worktree import remove_folder
 

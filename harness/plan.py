@@ -22,7 +22,7 @@ from harness.metric import trusted_scripts
 from harness.store import RunFolder
 from harness.strict_json import strict_json
 from harness.task import LoadedTask
-from harness.timing.measurement import Workload
+from harness.timing.job import Workload
 from harness.verdict import REFERENCE, Device, NoiseFloor, Record
 from harness.whole_file import write_atomic
 

@@ -17,7 +17,8 @@ from statistics import fmean, stdev
 
 from harness.store import RunFolder
 from harness.strict_json import strict_json
-from harness.timing.measurement import Measurement, Protocol, Sample
+from harness.timing.job import Protocol
+from harness.timing.measurement import Measurement, Sample
 from harness.timing.statistics import Estimate, critical_value, hodges_lehmann, session_value
 from harness.verdict import Interval, Verdict
 from harness.whole_file import write_atomic

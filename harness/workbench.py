@@ -26,7 +26,8 @@ from harness.sandbox import run_confined
 from harness.task import LoadedTask
 from harness.text import counted, interval_text
 from harness.timing.client import check_outputs, measure, profile
-from harness.timing.measurement import ADVISORY, MeasureJob, Measurement, Progress, Refusal
+from harness.timing.job import ADVISORY, MeasureJob
+from harness.timing.measurement import Measurement, Progress, Refusal
 from harness.waiting import watched, watcher
 
 OUTPUT_BYTES = 20_000

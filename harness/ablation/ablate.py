@@ -22,7 +22,7 @@ from harness.source import seal
 from harness.task import LoadedTask
 from harness.task_file import load_task
 from harness.text import counted
-from harness.timing.measurement import Protocol
+from harness.timing.job import Protocol
 from harness.whole_file import make_folder
 from harness.workspace import require_writable, workspace
 

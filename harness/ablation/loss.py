@@ -14,7 +14,8 @@ from collections.abc import Callable
 from harness.ablation.records import Loss, Outcome
 from harness.selection import overall_values, values_by_workload
 from harness.text import interval_text
-from harness.timing.measurement import Measurement, Protocol
+from harness.timing.job import Protocol
+from harness.timing.measurement import Measurement
 from harness.timing.statistics import Estimate, hodges_lehmann
 from harness.verdict import Interval
 

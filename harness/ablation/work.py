@@ -27,7 +27,7 @@ from harness.readmission import readmit
 from harness.store import AttemptFolder
 from harness.task import LoadedTask
 from harness.text import counted, interval_text
-from harness.timing.measurement import Protocol
+from harness.timing.job import Protocol
 from harness.verdict import Interval
 from harness.whole_file import write_atomic
 

@@ -14,8 +14,8 @@ from harness import __version__
 from harness.calibration.summary import Summary
 from harness.calibration.trials import Trial
 from harness.state import state_folder
+from harness.timing.job import Protocol
 from harness.timing.machine import describe_device
-from harness.timing.measurement import Protocol
 from harness.verdict import Device, Record
 from harness.whole_file import make_folder, write_atomic
 

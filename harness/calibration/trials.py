@@ -24,7 +24,8 @@ from harness.selection import values_by_workload
 from harness.timing.bench import extra_calls
 from harness.timing.client import measure
 from harness.timing.gpu_graph import MOST_UNROLLED
-from harness.timing.measurement import MeasureJob, Measurement, WrongOutput
+from harness.timing.job import MeasureJob
+from harness.timing.measurement import Measurement, WrongOutput
 from harness.verdict import Device, Interval, Record, WorkloadResult
 
 SLOWDOWNS = (0.02, 0.05)

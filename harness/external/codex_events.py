@@ -28,7 +28,6 @@ class CodexEvents:
         failure: what ended the turn, where it failed.
         errors: what Codex complained of.
         turns: how many turns were begun.
-        unreadable: how many lines were no events.
     """
 
     def __init__(self, record: Recorder, root: Path, own_server: str) -> None:
@@ -36,20 +35,22 @@ class CodexEvents:
         self.failure: str | None = None
         self.errors: list[str] = []
         self.turns = 0
-        self.unreadable = 0
         self._record = record
         self._root = root
         self._own_server = own_server
         self._begun: set[str] = set()
 
     def add(self, line: bytes) -> None:
-        """Take one line of standard output."""
+        """Take one line of standard output.
+
+        What is no event is passed over, and so are threads and turns that end as they should, and what later versions
+        of Codex tell.
+        """
         if not line.strip():
             return
         try:
             event = json.loads(line)
         except (ValueError, RecursionError):
-            self.unreadable += 1
             return
         item = event.get("item") if isinstance(event, dict) else None
         match event:
@@ -62,10 +63,6 @@ class CodexEvents:
                 self._complain(_text_of(event))
             case {"type": "item.started" | "item.completed" | "item.updated" as kind} if isinstance(item, dict):
                 self._take(item, completed=kind == "item.completed")
-            case {"type": str()}:
-                return  # threads and turns that end as they should, and what later versions tell
-            case _:
-                self.unreadable += 1
 
     def _take(self, item: Json, *, completed: bool) -> None:
         kind = str(item.get("type"))

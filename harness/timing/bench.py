@@ -18,7 +18,7 @@ from types import ModuleType
 from typing import Any
 
 from harness.errors import TaskError
-from harness.timing.measurement import Workload
+from harness.timing.job import Workload
 from harness.timing.shipped_source import self_contained_source
 
 __all__ = ["Bench", "Workload", "last_line", "load_bench"]

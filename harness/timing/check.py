@@ -10,7 +10,7 @@ from harness.timing.bench import Bench, Workload, last_line
 from harness.timing.descendants import end_all_but
 from harness.timing.fork_server import open_alone
 from harness.timing.inputs import Given, derive_seed, make_given
-from harness.timing.measurement import MeasureJob
+from harness.timing.job import MeasureJob
 from harness.timing.oracle import INPUTS_CHANGED, OutputWrong, check_output, inputs_changed
 from harness.timing.session import Session
 

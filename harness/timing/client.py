@@ -23,17 +23,8 @@ from harness.folders import delete_quietly
 from harness.model_key import without_secrets
 from harness.quiet import noisy, quiet
 from harness.stopping import check_stop
-from harness.timing.measurement import (
-    Failed,
-    MeasureJob,
-    Measurement,
-    Progress,
-    RefereeLine,
-    RefereeRequest,
-    Refusal,
-    Workload,
-    WrongOutput,
-)
+from harness.timing.job import MeasureJob, RefereeRequest, Workload
+from harness.timing.measurement import Failed, Measurement, Progress, RefereeLine, Refusal, WrongOutput
 
 _log = logging.getLogger(__name__)
 _PACKAGE_PARENT = Path(__file__).resolve().parents[2]

@@ -17,7 +17,8 @@ from harness.timing.bench import Bench, Workload
 from harness.timing.command_arms import Arms, Reading, command_of, require_equal, spec_of
 from harness.timing.experiment import Experiment
 from harness.timing.inputs import derive_seed
-from harness.timing.measurement import MeasureJob, Measurement, Progress, Refusal, Sample
+from harness.timing.job import MeasureJob
+from harness.timing.measurement import Measurement, Progress, Refusal, Sample
 from harness.timing.printed import wall_clock_says
 from harness.timing.sequential import Stopped
 from harness.timing.servers import Servers

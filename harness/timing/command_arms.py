@@ -16,7 +16,7 @@ from harness.sandbox.workers import leaves_nothing, program_sandbox, worker_wrap
 from harness.text import bytes_text, counted
 from harness.timing.bench import Workload
 from harness.timing.inputs import derive_seed
-from harness.timing.measurement import Command, CommandSpec, MeasureJob
+from harness.timing.job import Command, CommandSpec, MeasureJob
 from harness.timing.oracle import OutputWrong
 from harness.timing.printed import NotANumber, cost_us, impossible, masked, read_number
 from harness.timing.pristine import compile_tree, copy_tree

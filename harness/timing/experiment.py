@@ -16,8 +16,9 @@ from harness.timing.gpu_graph import GraphSession, Uncapturable
 from harness.timing.gpu_records import NotCaptured
 from harness.timing.gpu_run import GpuRun
 from harness.timing.inputs import derive_seed
+from harness.timing.job import MeasureJob
 from harness.timing.machine import describe_device
-from harness.timing.measurement import MeasureJob, Measurement, Progress, Refusal
+from harness.timing.measurement import Measurement, Progress, Refusal
 from harness.timing.paired import PairedSession
 from harness.timing.roofline import floor_us, least_bytes
 from harness.timing.sequential import Stopped, why_stop

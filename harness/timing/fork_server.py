@@ -26,7 +26,7 @@ from harness.sandbox.workers import worker_sandbox, worker_wrap
 from harness.timing.bench import Bench
 from harness.timing.descendants import Used, used_by_tree
 from harness.timing.inputs import derive_seed
-from harness.timing.measurement import MeasureJob
+from harness.timing.job import MeasureJob
 from harness.timing.session import ArmFailed, Role, Session
 from harness.timing.wire import Channel
 

@@ -14,7 +14,7 @@ from harness.timing.gpu import Gpu, Watch, open_gpu, wait_until_idle
 from harness.timing.gpu_lease import lease
 from harness.timing.gpu_records import ForeignProcess, GpuEvidence
 from harness.timing.inputs import derive_seed, make_given
-from harness.timing.measurement import MeasureJob
+from harness.timing.job import MeasureJob
 from harness.timing.session import Role, Session
 
 MOST_TRIES = 4

@@ -25,7 +25,8 @@ from harness.timing.alone import MOST_CALLS, Alone
 from harness.timing.bench import Bench, Workload
 from harness.timing.cpu_outside import CpuOutside
 from harness.timing.inputs import Given, derive_seed, make_given
-from harness.timing.measurement import MeasureJob, Sample
+from harness.timing.job import MeasureJob
+from harness.timing.measurement import Sample
 from harness.timing.oracle import INPUTS_CHANGED, OutputWrong, check_output, inputs_changed
 from harness.timing.session import Role, Session, Timing
 from harness.timing.session_record import BaseFailed, Plan, SessionRecord, pair_order, pairs_within

@@ -13,7 +13,8 @@ import re
 from dataclasses import dataclass
 from statistics import median
 
-from harness.timing.measurement import CommandSpec, Sample
+from harness.timing.job import CommandSpec
+from harness.timing.measurement import Sample
 from harness.timing.statistics import hodges_lehmann
 
 SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0}

@@ -11,7 +11,7 @@ from harness.timing.bench import Bench, Workload
 from harness.timing.descendants import end_all_but
 from harness.timing.fork_server import open_alone
 from harness.timing.inputs import derive_seed, make_given
-from harness.timing.measurement import MeasureJob
+from harness.timing.job import MeasureJob
 from harness.timing.session import Session
 
 _CALLS = 20

@@ -25,16 +25,8 @@ from harness.timing.command import CommandCheck, CommandExperiment, CommandProfi
 from harness.timing.descendants import adopt_orphans
 from harness.timing.experiment import Experiment
 from harness.timing.gpu_run import GpuRun, hold_gpu
-from harness.timing.measurement import (
-    Failed,
-    MeasureJob,
-    Measurement,
-    Progress,
-    RefereeLine,
-    RefereeRequest,
-    Refusal,
-    WrongOutput,
-)
+from harness.timing.job import MeasureJob, RefereeRequest
+from harness.timing.measurement import Failed, Measurement, Progress, RefereeLine, Refusal, WrongOutput
 from harness.timing.oracle import OutputWrong
 from harness.timing.profile import Profile
 from harness.timing.session import ArmFailed

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from harness.errors import TaskError
 from harness.timing.bench import Bench, last_line
-from harness.timing.measurement import Workload
+from harness.timing.job import Workload
 from harness.verdict import Device
 
 # By the name that the driver gives; bytes a second. The H100 with HBM3 is the SXM5 one; the PCIe and NVL ones differ.

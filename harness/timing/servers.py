@@ -12,7 +12,7 @@ from harness.timing.bench import Bench
 from harness.timing.descendants import end_all_but, strays
 from harness.timing.fork_server import ForkServer, arm_folder, preload_for
 from harness.timing.inputs import derive_seed
-from harness.timing.measurement import MeasureJob
+from harness.timing.job import MeasureJob
 from harness.timing.session import ArmFailed, Role, Session
 
 

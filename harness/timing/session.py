@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from harness.timing.bench import Bench
 from harness.timing.descendants import Used, used_by_tree
-from harness.timing.measurement import MeasureJob, RefusalCause
+from harness.timing.job import MeasureJob
+from harness.timing.measurement import RefusalCause
 from harness.timing.memory_limit import decode_bounded
 from harness.timing.replies import is_time, text_of
 from harness.timing.wire import Channel, WorkerProtocolError, encode

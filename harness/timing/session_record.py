@@ -6,7 +6,8 @@ import random
 from dataclasses import dataclass, field
 
 from harness.timing.bench import Workload
-from harness.timing.measurement import Protocol, Sample
+from harness.timing.job import Protocol
+from harness.timing.measurement import Sample
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,8 @@ from harness.timing.bench import load_bench
 from harness.timing.descendants import Used, adopt_orphans, used_by_tree
 from harness.timing.experiment import Experiment
 from harness.timing.fork_server import _WORKER, ForkServer, _environment
-from harness.timing.measurement import MeasureJob, Measurement, Protocol, Sample
+from harness.timing.job import MeasureJob, Protocol
+from harness.timing.measurement import Measurement, Sample
 from harness.timing.servers import Servers
 from harness.timing.session import Role, Session
 from harness.timing.statistics import session_value

@@ -12,7 +12,6 @@ imported only when a value of theirs passes through.
 from __future__ import annotations
 
 import math
-import select
 import socket
 import struct
 import sys
@@ -241,13 +240,3 @@ class Channel:
             raise WorkerProtocolError("bytes after the end of a frame: a reply nobody asked for")
         del buffer[: _HEADER.size]
         return buffer
-
-    def refuse_unasked(self) -> None:
-        """Check that nothing waits to be read before a request is sent.
-
-        Raises:
-            WorkerProtocolError: the other side has sent something nobody asked for.
-        """
-        readable, _, _ = select.select([self._socket], [], [], 0)
-        if readable and self._socket.recv(1, socket.MSG_PEEK):
-            raise WorkerProtocolError("a reply before its request")

@@ -4,7 +4,7 @@ from pathlib import Path
 from textwrap import dedent
 from typing import Any
 
-from harness.timing.measurement import MeasureJob, Protocol
+from harness.timing.job import MeasureJob, Protocol
 
 BENCH = '''
 """Rectified differences from a row's first element; many are zero."""

@@ -4,7 +4,8 @@ import pytest
 from gpu_task import HONEST, SLOW, GpuTask
 
 from harness.timing.client import check_outputs, measure, profile
-from harness.timing.measurement import MeasureJob, Measurement, WrongOutput
+from harness.timing.job import MeasureJob
+from harness.timing.measurement import Measurement, WrongOutput
 
 
 def measured(job: MeasureJob) -> Measurement:

@@ -14,8 +14,8 @@ from harness.evaluate import Judge, Judgement
 from harness.source import seal
 from harness.store import AttemptFolder
 from harness.task_file import load_task
+from harness.timing.job import Protocol
 from harness.timing.machine import describe_device
-from harness.timing.measurement import Protocol
 from harness.verdict import Interval, NoiseFloor
 
 # Enough for every cross-check to have its say, and no more: the numbers do not matter here.

@@ -9,7 +9,8 @@ import pytest
 
 from harness.ablation.loss import is_kept, loss_of, loss_protocol, meaning, share_of
 from harness.ablation.records import Loss
-from harness.timing.measurement import Measurement, Protocol, Sample
+from harness.timing.job import Protocol
+from harness.timing.measurement import Measurement, Sample
 from harness.timing.sequential import why_stop
 from harness.timing.statistics import critical_value, hodges_lehmann
 from harness.verdict import Device, Interval, WorkloadResult

@@ -26,7 +26,7 @@ from harness.errors import UsageError
 from harness.events import Event, RunStarted
 from harness.intervals import wilson
 from harness.run import RunOptions, run_task
-from harness.timing.measurement import Protocol
+from harness.timing.job import Protocol
 from harness.verdict import Interval, WorkloadResult
 
 pytestmark = pytest.mark.slow

@@ -23,7 +23,8 @@ from harness.store import AttemptFolder
 from harness.task import LoadedTask
 from harness.task_file import load_task
 from harness.timing.client import check_outputs, measure
-from harness.timing.measurement import ADVISORY, Measurement
+from harness.timing.job import ADVISORY
+from harness.timing.measurement import Measurement
 from harness.verdict import Device, Interval, NoiseFloor
 
 pytestmark = pytest.mark.slow

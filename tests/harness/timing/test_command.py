@@ -14,17 +14,8 @@ import pytest
 from harness.errors import AdmissionError, HarnessError, InfrastructureError, TaskError
 from harness.sandbox.workers import program_sandbox, worker_sandbox
 from harness.timing.client import check_outputs, describe, measure, profile
-from harness.timing.measurement import (
-    Command,
-    CommandSpec,
-    MeasureJob,
-    Measurement,
-    Progress,
-    Protocol,
-    Refusal,
-    Sample,
-    WrongOutput,
-)
+from harness.timing.job import Command, CommandSpec, MeasureJob, Protocol
+from harness.timing.measurement import Measurement, Progress, Refusal, Sample, WrongOutput
 from harness.timing.printed import NotANumber, cost_us, impossible, masked, read_number, wall_clock_says
 from harness.timing.program import run_program
 

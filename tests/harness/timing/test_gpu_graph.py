@@ -8,7 +8,7 @@ import torch
 
 from harness.timing.gpu_graph import LEAST_UNROLLED, MOST_UNROLLED, form, unroll
 from harness.timing.gpu_worker import free_blocks
-from harness.timing.measurement import Protocol
+from harness.timing.job import Protocol
 
 
 @pytest.mark.parametrize("call_us", [1.0, 5.0, 10.0, 40.0, 200.0])

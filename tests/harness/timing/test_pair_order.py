@@ -8,7 +8,8 @@ from collections.abc import Callable
 import pytest
 
 from harness.timing.client import measure
-from harness.timing.measurement import Measurement, Progress, Protocol
+from harness.timing.job import Protocol
+from harness.timing.measurement import Measurement, Progress
 from harness.timing.session_record import pair_order, pairs_within
 from harness.timing.statistics import hodges_lehmann, session_value
 from tests.harness.timing.toy_task import HONEST, QUICK, Toy

@@ -13,7 +13,8 @@ from toy_task import BENCH, HONEST, SLOW, Toy
 
 from harness.errors import AdmissionError, InfrastructureError, TaskError
 from harness.timing.client import check_outputs, measure
-from harness.timing.measurement import Measurement, Progress, Protocol, Refusal, WrongOutput
+from harness.timing.job import Protocol
+from harness.timing.measurement import Measurement, Progress, Refusal, WrongOutput
 
 Ignore = Callable[[Progress], None]
 

@@ -20,7 +20,8 @@ from harness.timing.cpu_outside import CpuOutside
 from harness.timing.descendants import UNTOLD_NS
 from harness.timing.fork_server import open_alone
 from harness.timing.inputs import make_given
-from harness.timing.measurement import MeasureJob, Measurement, Progress, Refusal, WrongOutput
+from harness.timing.job import MeasureJob
+from harness.timing.measurement import Measurement, Progress, Refusal, WrongOutput
 
 Ignore = Callable[[Progress], None]
 

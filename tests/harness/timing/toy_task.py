@@ -3,7 +3,7 @@
 from pathlib import Path
 from textwrap import dedent
 
-from harness.timing.measurement import MeasureJob, Protocol
+from harness.timing.job import MeasureJob, Protocol
 
 BENCH = '''
 """Bench of the toy: the sum of squares of a list."""
