@@ -23,7 +23,7 @@ from harness.kept import kept_outcome
 from harness.public_names import PublicNames
 from harness.store import AttemptFolder, RunFolder
 from harness.strategy import Member
-from harness.text import interval_text, printable, shortened, speedup_text
+from harness.text import fenced, interval_text, printable, shortened, speedup_text
 from harness.verdict import Verdict
 
 DIFF_CHARS, PROFILE_CHARS, SUMMARY_CHARS, FINDINGS, TESTS = 16_000, 6_000, 300, 8, 5
@@ -138,8 +138,8 @@ class Feedback:
                 for each in verdict.workloads
                 if not each.held_out and each.name in self.names.workloads
             ],
-            diff=_fenced(_patch(folder), "diff", DIFF_CHARS) if whole else "",
-            profile=_fenced(profile, "", PROFILE_CHARS) if self.names.may_be_told(profile, held_out) else "",
+            diff=_block(_patch(folder), "diff", DIFF_CHARS) if whole else "",
+            profile=_block(profile, "", PROFILE_CHARS) if self.names.may_be_told(profile, held_out) else "",
         )
 
     def _end(self, verdict: Verdict, folder: AttemptFolder) -> str:
@@ -194,14 +194,11 @@ def _failed_tests(folder: AttemptFolder) -> set[str]:
     }
 
 
-def _fenced(text: str, language: str, most: int) -> str:
-    """A text between fences that nothing in it closes, cut at a line's end; empty for an empty one."""
+def _block(text: str, language: str, most: int) -> str:
+    """A text as a code block, cut at a line's end; empty for an empty one."""
     text = printable(text, multiline=True).strip("\n")
     if not text:
         return ""
     if len(text) > most:
         text = text[:most].rpartition("\n")[0] + "\n... (cut off here)"
-    fence = "`" * 3
-    while fence in text:
-        fence += "`"
-    return f"{fence}{language}\n{text}\n{fence}"
+    return fenced(text, language)

@@ -74,6 +74,13 @@ def markdown_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> li
     return lines + ["| " + " | ".join(markdown_cell(cell) for cell in row) + " |" for row in rows]
 
 
+def fenced(text: str, language: str = "text") -> str:
+    """Text as a Markdown code block: its fence is longer than any run of backticks in it, so that nothing closes it."""
+    longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"{fence}{language}\n{text}\n{fence}"
+
+
 def speedup_text(ratio: float) -> str:
     """A ratio to three figures or two decimals: `0.98x`, `3.91x`, `128x`."""
     return f"{_ratio(ratio)}x"

@@ -11,11 +11,11 @@ from harness.agents import PatchAgent
 from harness.bars import time_text
 from harness.kept import kept_outcome
 from harness.merge.base import OldBase
-from harness.merge.words import code, fenced, inert, item, quoted
+from harness.merge.words import code, inert, item, quoted
 from harness.report.diffs import FileDiff, parse_diff
 from harness.report.facts import MARKS, STATUS_WORDS, facts
 from harness.report.material import AttemptMaterial
-from harness.text import counted, interval_text
+from harness.text import counted, fenced, interval_text
 from harness.verdict import Device, Verdict, WorkloadResult
 
 _NAME_WIDTH = 30
@@ -177,7 +177,7 @@ def _rendered(template: str, summary: Summary, word: Callable[[str], str]) -> st
         item=item,
         inert=inert,
         quoted=quoted,
-        fenced=lambda text: fenced(inert(text, multiline=True)),
+        fenced=lambda text: fenced(inert(text, multiline=True).rstrip()),
         table=workload_lines,
     )
     return f"{text.rstrip()}\n"

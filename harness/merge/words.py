@@ -55,10 +55,3 @@ def code(text: object) -> str:
     """Text as a code span for a cell of a Markdown table: nothing in it is markup, a link or a mention."""
     found = inert(str(text)).replace("`", "'").strip()
     return f"`{found.replace('|', chr(92) + '|')}`" if found else ""
-
-
-def fenced(text: str, language: str = "text") -> str:
-    """Text as a Markdown code block whose fence is longer than any run of backticks in it."""
-    longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
-    fence = "`" * max(3, longest + 1)
-    return f"{fence}{language}\n{text.rstrip()}\n{fence}"

@@ -16,6 +16,7 @@ from harness.report.material import AttemptMaterial, RunMaterial
 from harness.report.page import asset, offline_policy, render
 from harness.report.search_tree import search_tree
 from harness.strict_json import strict_json
+from harness.text import fenced
 
 MOST_BYTES = 2_900_000  # under the 3 MB that mail and chat let through
 MOST_CARDS = 24  # nobody reads more; each is drawn in a seventh of a second
@@ -119,29 +120,20 @@ def _without_charts(run: RunMaterial) -> dict[str, Any]:
 
 def _best_of(attempt: AttemptMaterial) -> dict[str, Any]:
     verdict = attempt.verdict
-    return {"name": attempt.name, "status": attempt.status, "verdict": verdict, "patch": _fenced(attempt.patch.text)}
+    return {
+        "name": attempt.name,
+        "status": attempt.status,
+        "verdict": verdict,
+        "patch": _patch_block(attempt.patch.text),
+    }
 
 
-def _fenced(text: str, most: int = 20_000) -> str:
-    """A patch as a code block whose fence is longer than any run of backticks in it."""
+def _patch_block(text: str, most: int = 20_000) -> str:
+    """A patch as a code block, cut where it is long."""
     from harness.report.hidden import revealed  # noqa: PLC0415
 
     text = revealed(text[:most]) + (f"\n... {len(text) - most} more characters\n" if len(text) > most else "")
-    longest = max((len(run) for run in _backticks(text)), default=0)
-    fence = "`" * max(3, longest + 1)
-    return f"{fence}diff\n{text.rstrip()}\n{fence}" if text.strip() else ""
-
-
-def _backticks(text: str) -> Iterator[str]:
-    run = ""
-    for character in text:
-        if character == "`":
-            run += character
-        elif run:
-            yield run
-            run = ""
-    if run:
-        yield run
+    return fenced(text.rstrip(), "diff") if text.strip() else ""
 
 
 def json_report(run: RunMaterial) -> str:

@@ -7,7 +7,8 @@ import re
 import pytest
 from records import HOSTILE
 
-from harness.merge.words import code, fenced, inert, item, quoted
+from harness.merge.words import code, inert, item, quoted
+from harness.text import fenced
 
 
 def test_nothing_that_a_forge_or_a_terminal_acts_upon_is_left() -> None:
