@@ -5,13 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 from harness.build import build
 from harness.correctness import run_tests
 from harness.errors import AdmissionError, BuildFailed
-from harness.events import AdmissionStep, Emit, Step
+from harness.events import AdmissionStep, Emit, Step, now
 from harness.git import Repository
 from harness.known_effect import require_known_effect
 from harness.metric import command_spec
@@ -51,11 +50,6 @@ class Base:
     noise: NoiseFloor
     machine: Device
     shown: list[Workload]
-
-
-def now() -> str:
-    """The time, UTC, ISO 8601 with milliseconds."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def resolve_device(choice: DeviceChoice) -> str:

@@ -8,7 +8,6 @@ from pathlib import Path
 from agent.budget import Limits
 from agent.loop import AgentOutcome
 from harness import worktree
-from harness.admission import now
 from harness.agents import NOTICE, OnStep
 from harness.attempt_record import announce, to_verdict
 from harness.attempt_setup import Setup
@@ -32,6 +31,7 @@ from harness.events import (
     Phase,
     PhaseStarted,
     TimingProgress,
+    now,
 )
 from harness.kept import keep_outcome, kept_outcome, start_over
 from harness.machine_errors import machine_error

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from agent.loop import AgentOutcome
 from harness import __version__
-from harness.admission import now
 from harness.attempt_setup import Setup
 from harness.brief import Brief
 from harness.evaluate import Judgement
-from harness.events import AttemptFinished, Emit
+from harness.events import AttemptFinished, Emit, now
 from harness.replay_agent import ReplayAgent
 from harness.sandbox import current_sandbox
 from harness.store import RunFolder

@@ -5,9 +5,8 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterable, Sequence
 
-from harness.admission import now
 from harness.brief import Brief, read_brief, write_brief
-from harness.events import AttemptBriefed, Emit, Event
+from harness.events import AttemptBriefed, Emit, Event, now
 from harness.hints import read_hints
 from harness.plan import Slot
 from harness.store import RunFolder

@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast, get_args
 
-from harness.admission import job_for, now, resolve_device
+from harness.admission import job_for, resolve_device
 from harness.build import build
 from harness.calibration.report import as_markdown, as_svg
 from harness.calibration.store import BUILT_IN, Calibration, fingerprint, kept, save
 from harness.calibration.summary import summarise
 from harness.calibration.trials import SLOWDOWNS, Schedule, Session, Trial
 from harness.errors import AdmissionError, BuildFailed, Interrupted, UsageError
+from harness.events import now
 from harness.source import seal
 from harness.task import DeviceChoice, Mode
 from harness.task_file import load_task

@@ -7,6 +7,7 @@ a class here and nothing else.
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter
@@ -16,6 +17,11 @@ from harness.verdict import Device, NoiseFloor, Record, Verdict
 
 Step = Literal["seal", "build", "tests", "noise", "known_effect"]
 Phase = Literal["worktree", "agent", "diff", "policy", "build", "tests", "timing", "confirmation"]
+
+
+def now() -> str:
+    """The time as events and records carry it: UTC, ISO 8601 with milliseconds."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 class RunStarted(Record):

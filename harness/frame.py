@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness import __version__, worktree
-from harness.admission import Base, admit, now, resolve_device
+from harness.admission import Base, admit, resolve_device
 from harness.agents import Agent
 from harness.attempt_setup import Setup
 from harness.calibration.store import calibration_note, stored_floor
 from harness.errors import HarnessError, Interrupted
 from harness.evaluate import Judge
-from harness.events import AdmissionStep, Admitted, Emit, Event, RunFinished, RunStarted, TimingProgress
+from harness.events import AdmissionStep, Admitted, Emit, Event, RunFinished, RunStarted, TimingProgress, now
 from harness.exposed import exposed, exposed_text
 from harness.git import Repository
 from harness.interruption import terminable

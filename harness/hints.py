@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from harness.admission import now
 from harness.errors import UsageError
+from harness.events import now
 from harness.line_file import append_record, read_records
 from harness.store import RunFolder
 from harness.text import printable

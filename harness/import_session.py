@@ -18,9 +18,8 @@ from agent.tools import describe
 from agent.trajectory import ToolStarted, Trajectory, TurnTaken
 from agent.transcripts import read_session
 from harness import __version__
-from harness.admission import now
 from harness.errors import UsageError
-from harness.events import AgentStep, AttemptFinished, AttemptStarted, RunFinished, RunStarted
+from harness.events import AgentStep, AttemptFinished, AttemptStarted, RunFinished, RunStarted, now
 from harness.git import Repository
 from harness.journal import Journal, read_events
 from harness.recorded_patch import RecordedPatch, patch_of

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from harness.admission import Base, now
+from harness.admission import Base
 from harness.build import build
 from harness.errors import AdmissionError, BuildFailed
-from harness.events import AdmissionStep, Emit
+from harness.events import AdmissionStep, Emit, now
 from harness.git import Repository
 from harness.plan import Admission
 from harness.task import LoadedTask

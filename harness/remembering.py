@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from harness.admission import now
 from harness.agents import UNREADING, Agent
 from harness.brief import Brief, read_brief
 from harness.errors import StorageError
-from harness.events import AgentNotice, Emit
+from harness.events import AgentNotice, Emit, now
 from harness.feedback import Feedback
 from harness.memory import Memory, Remembered, note_on, worth_telling
 from harness.plan import made_of

@@ -15,11 +15,11 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from harness import __version__
-from harness.admission import now, resolve_device
+from harness.admission import resolve_device
 from harness.attempts import work_out
 from harness.cluster.nodes import device_begun_on
 from harness.errors import TaskError, UsageError
-from harness.events import AttemptFinished, Emit, Event, RunResumed, RunStarted
+from harness.events import AttemptFinished, Emit, Event, RunResumed, RunStarted, now
 from harness.find_run import find_run
 from harness.frame import Frame, frame
 from harness.journal import is_being_written, read_events

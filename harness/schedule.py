@@ -11,10 +11,9 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from harness.admission import now
 from harness.brief import Brief
 from harness.errors import DEAD_ENDPOINT_TRIES, ENDPOINT_CAUSES, InfrastructureError, policy_for_verdict
-from harness.events import AttemptRetried, Emit
+from harness.events import AttemptRetried, Emit, now
 from harness.executor import Done, Executor, Job
 from harness.plan import Slot
 from harness.run_budget import RunBudget

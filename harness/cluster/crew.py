@@ -13,14 +13,13 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from harness.admission import now
 from harness.cluster.connect import Node, living_nodes
 from harness.cluster.identity import require_same
 from harness.cluster.messages import Described, Hello, Look, Message, Ready, Refused, Stop
 from harness.cluster.orders import Lost, Orders, as_raised
 from harness.cluster.place import Place, open_place
 from harness.errors import HarnessError, InfrastructureError, UsageError
-from harness.events import Emit, NodeJoined, NodeLeft
+from harness.events import Emit, NodeJoined, NodeLeft, now
 from harness.plan import Admission
 from harness.task import DeviceChoice
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from harness.admission import Base, admit, now
+from harness.admission import Base, admit
 from harness.agents import make_agent
 from harness.attempt_setup import Setup
 from harness.brief import Brief
@@ -15,7 +15,7 @@ from harness.calibration.store import stored_floor
 from harness.cluster.messages import Kept, Message, Prepare, Ready, Spending, Told, Used
 from harness.cluster.parcel import pack_attempt, unpack_task
 from harness.evaluate import Judge
-from harness.events import Admitted, Emit, Event, PhaseStarted
+from harness.events import Admitted, Emit, Event, PhaseStarted, now
 from harness.executor import Job
 from harness.frame import admission_of
 from harness.limits import with_limits

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from harness import __version__
-from harness.admission import Base, now
+from harness.admission import Base
 from harness.agents import Agent
 from harness.cluster.connect import connected
 from harness.cluster.crew import Crew
@@ -19,6 +19,7 @@ from harness.cluster.nodes import device_begun_on, read_nodes, write_nodes
 from harness.cluster.orders import Orders
 from harness.cluster.parcel import clear_arrivals, pack_task
 from harness.cluster.place import Place
+from harness.events import now
 from harness.executor import Job
 from harness.frame import Frame
 from harness.model_key import model_key
