@@ -184,11 +184,12 @@ def report(
     from harness.find_run import find_run  # noqa: PLC0415
     from harness.report.build import write_report  # noqa: PLC0415
     from harness.report.material import read_run  # noqa: PLC0415
+    from harness.text import bytes_text  # noqa: PLC0415
 
     folder = find_run(out, run)
     target = output or Path(f"{folder.name}.html")
     size = write_report(read_run(folder), target)
-    typer.echo(f"{target}: {size / 1e6:.2f} MB")
+    typer.echo(f"{target}: {bytes_text(size)}")
 
 
 def view(

@@ -103,7 +103,8 @@ def watch_run(folder: RunFolder, *, json: bool) -> int:
     if ended:
         print_summary(verdicts, folder, error=json)
         return 0
-    print(f"{folder.name}: its process is gone and the run is not over; `harness list` says more.", file=sys.stderr)
+    way = f"`harness resume {folder.name}` goes on with it" if folder.plan.is_file() else "`harness list` says more"
+    print(f"{folder.name}: its process is gone and the run is not over; {way}.", file=sys.stderr)
     return 4
 
 

@@ -10,7 +10,7 @@ from agent.patch_format import PatchError
 from agent.session import Session
 from agent.turn_diff import FileDiff
 from harness.errors import Rejected
-from harness.git import Repository
+from harness.git import GitError, Repository, run_git
 from harness.patch import Patch, apply, is_leftover, take_diff
 from harness.temporary import temporary_folder
 from harness.text import counted
@@ -51,7 +51,7 @@ def patch_of(session: Session, beside: Path, base: Repository | None) -> Recorde
     if session.diff is not None:
         _take(found, session.diff)
     elif session.agent is None and beside.is_file():
-        found.text = beside.read_bytes()
+        _take_file(found, beside)
     elif session.edits and base is not None:
         _make_edits(found, session.edits, base)
         return found
@@ -80,6 +80,23 @@ def _take(found: RecordedPatch, diff: tuple[FileDiff, ...]) -> None:
         found.notes.append(f"Left out of the patch, as scratch files are: {', '.join(found.left_out)}.")
     if not found.text:
         found.notes.append("Nothing of the recording's diff is left: there is no patch.")
+
+
+def _take_file(found: RecordedPatch, diff: Path) -> None:
+    """A diff as a run of ours left it, counted without its base."""
+    found.text = diff.read_bytes()
+    with temporary_folder("import") as folder:  # elsewhere: inside of a repository git counts what is below it alone
+        try:
+            counted_files = run_git(Path(folder), "apply", "--numstat", "-z", str(diff.resolve()))
+        except GitError:
+            return  # empty, or damaged since: `harness verify` says how
+    for line in counted_files.decode("utf-8", "replace").split("\0"):
+        added, _, rest = line.partition("\t")
+        removed, _, name = rest.partition("\t")
+        if name:
+            found.files.append(name)
+            found.insertions += int(added) if added.isdecimal() else 0  # `-` for a binary file
+            found.deletions += int(removed) if removed.isdecimal() else 0
 
 
 def _hold_against(found: RecordedPatch, base: Repository) -> None:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 REPORT = "replay.json"
 _NO_CONTENT = "file_change"
+_CAN_EDIT = frozenset({"shell", "apply_patch"})
 
 
 @dataclass(frozen=True)
@@ -177,6 +178,14 @@ def options_for(recorded: Recorded, options: RunOptions) -> RunOptions:
 
 
 def _require_contents(recorded: Recorded) -> None:
+    calls = {call.name for turn in recorded.turns for call in turn.tool_calls}
+    patch = recorded.verdict.patch if recorded.verdict else None
+    if patch is not None and patch.files and not calls & _CAN_EDIT and _NO_CONTENT not in calls:
+        raise UsageError(
+            f"{recorded.name}: the recording has {recorded.started.agent}'s calls of our tools and none of its edits: "
+            "playing it would end without a patch.",
+            remedy=f"`harness verify {recorded.name}` judges its patch again. --force plays the calls all the same.",
+        )
     for number, turn in enumerate(recorded.turns, 1):
         if any(call.name == _NO_CONTENT for call in turn.tool_calls):
             raise UsageError(

@@ -76,6 +76,8 @@ def _engine(where: str, *, create: bool) -> Engine:
         ) from error
     if not where.strip():
         raise UsageError("No database is named.", remedy=_REMEDY)
+    if where.lower() in _DRIVERS and not Path(where).exists():  # `export-data --to` takes a kind; this is an address
+        raise UsageError(f"{where!r} is a kind of database, and no address of one.", remedy=_REMEDY)
     try:
         url = make_url(where if "://" in where else f"sqlite:///{where}")
         url = url.set(drivername=_DRIVERS.get(url.drivername, url.drivername))

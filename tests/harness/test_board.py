@@ -368,7 +368,7 @@ def test_a_database_of_something_else_gets_no_tables(board: str, table: str, tmp
     engine.dispose()
 
 
-def test_a_file_that_is_something_else_is_not_touched(tmp_path: Path) -> None:
+def test_a_file_that_is_something_else_is_not_touched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "thesis.txt").write_text("Chapter 1. It was a dark and stormy night.")
     with pytest.raises(UsageError, match="no SQLite database"):
         publish(two_runs(tmp_path / "runs"), str(tmp_path / "thesis.txt"))
@@ -379,6 +379,10 @@ def test_a_file_that_is_something_else_is_not_touched(tmp_path: Path) -> None:
         publish(two_runs(tmp_path / "runs"), str(tmp_path))
     with pytest.raises(UsageError, match="No database is named"):
         publish(two_runs(tmp_path / "runs"), " ")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError, match="'sqlite' is a kind of database, and no address"):
+        publish(two_runs(tmp_path / "runs"), "sqlite")
+    assert not (tmp_path / "sqlite").exists()
 
 
 def test_without_its_packages_a_board_says_which(tmp_path: Path) -> None:

@@ -110,6 +110,9 @@ def test_our_own_trajectory_brings_its_runs_facts_along(tmp_path: Path, tiny: Ti
     assert (again.verdict.agent, again.verdict.model, again.verdict.task) == ("codex", "gpt-example", "tiny")
     assert again.folder.patch.read_bytes() == first.folder.patch.read_bytes()
     assert again.session.events == first.session.events
+    # Counted also where nothing of the target is there.
+    assert again.verdict.patch is not None and again.verdict.patch.insertions > 0
+    assert again.verdict.patch.model_dump(exclude={"path"}) == first.verdict.patch.model_dump(exclude={"path"})
 
 
 def test_a_file_that_is_no_session_makes_no_run(tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from harness.run import RunOptions
 from harness.source import seal
 from harness.store import AttemptFolder, RunFolder
 from harness.task_file import load_task
+from harness.verdict import PatchStats
 
 CALLS: list[tuple[str, dict[str, object]]] = [
     ("shell", {"command": "cat tiny/core.py; test -f tests/test_core.py"}),
@@ -125,6 +126,13 @@ def test_what_cannot_be_played_is_refused_in_words(tiny: TinyTask, tmp_path: Pat
             record.write(event)
     with pytest.raises(UsageError, match="turn 1 edits files, but the recording holds only their names"):
         _play(source, tmp_path, task=str(tiny.file))
+    source.trajectory.write_text(source.trajectory.read_text().replace("file_change", "run_tests"))
+    seen = load_recorded(source)
+    patch = PatchStats(path="001/model_patch.diff", sha256="0", files=["tiny/core.py"], insertions=1, deletions=1)
+    assert seen.verdict is not None
+    seen = replace(seen, verdict=seen.verdict.model_copy(update={"patch": patch}))
+    with pytest.raises(UsageError, match=r"none of its edits: .*\n`harness verify imported-.*/001` judges its patch"):
+        replay(seen, RunOptions(task=str(tiny.file), out=tmp_path / "runs"), lambda _: None, forced=False)
     with source.trajectory.open("a") as trajectory:
         trajectory.write('{"event": "telepathy"}\n')
     with pytest.raises(UsageError, match=r"trajectory\.jsonl:\d+: .*'telepathy'.*newer version"):

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+from command_line import harness
 from records import story, verdict
 
 from harness.errors import HarnessError, StorageError
@@ -79,3 +80,16 @@ def test_a_journal_of_another_version_is_named(tmp_path: Path) -> None:
 def test_a_folder_of_kept_verdicts_says_what_reads_it(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match=r"There is no journal .*\n.*`harness leaderboard`, `show`"):
         list(follow(tmp_path / "journal.jsonl"))
+
+
+@pytest.mark.parametrize(
+    ("planned", "way"), [(True, "`harness resume killed` goes on with it"), (False, "`harness list`")]
+)
+def test_whoever_watched_a_run_that_was_killed_is_told_how_it_goes_on(tmp_path: Path, planned: bool, way: str) -> None:
+    folder = tmp_path / "runs" / "killed"
+    folder.mkdir(parents=True)
+    (folder / "journal.jsonl").write_text(encode_event(story(verdict())[0]) + "\n")
+    if planned:
+        (folder / "run.json").write_text("{}")
+    ended = harness(tmp_path, "watch", "killed")
+    assert ended.returncode == 4 and way in ended.stderr
