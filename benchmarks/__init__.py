@@ -1,1 +1,1 @@
-"""What the harness itself costs. `make bench` runs all; figures are printed, nothing is asserted."""
+"""What the harness itself costs (`make bench`), and how implementations of MoE alignment compare. Asserts nothing."""
