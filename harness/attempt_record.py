@@ -8,12 +8,11 @@ from harness.attempt_setup import Setup
 from harness.brief import Brief
 from harness.evaluate import Judgement
 from harness.events import AttemptFinished, Emit, now
+from harness.kept import keep_verdict
 from harness.replay_agent import ReplayAgent
 from harness.sandbox import current_sandbox
 from harness.store import RunFolder
-from harness.strict_json import strict_json
 from harness.verdict import Cost, Tokens, Verdict
-from harness.whole_file import write_atomic
 from harness.workspace import removed
 
 
@@ -77,6 +76,6 @@ def to_verdict(
 def announce(run: RunFolder, emit: Emit, verdict: Verdict) -> Verdict:
     """Write the verdict down and tell it."""
     folder = run.attempt(str(verdict.attempt)).create()
-    write_atomic(folder.verdict, strict_json(verdict.model_dump(), indent=2) + "\n")
+    keep_verdict(folder, verdict)
     emit(AttemptFinished(at=now(), attempt=folder.name, verdict=verdict))
     return verdict

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import typer
 
 from harness.cli_options import CODE_FASTER, Json, Out, SandboxKind, Seed, Worktrees
-from harness.printing import print_parts
+from harness.printing import print_json, print_parts
 
 
 def add_verbs(app: typer.Typer) -> None:
@@ -52,7 +52,6 @@ def ablate(
     from harness.ablation.ablate import ablate as take_apart  # noqa: PLC0415
     from harness.ablation.asked import find_patch  # noqa: PLC0415
     from harness.ablation.display import ablation_shown  # noqa: PLC0415
-    from harness.strict_json import strict_json  # noqa: PLC0415
     from harness.text import printable  # noqa: PLC0415
 
     asked = find_patch(out, patch, task, by)
@@ -71,6 +70,6 @@ def ablate(
     )
     record = take_apart(options, lambda line: print(printable(line), file=sys.stderr, flush=True))
     if json:
-        typer.echo(strict_json(record.model_dump(mode="json", exclude={"admission"}), indent=2))
+        print_json(record.model_dump(mode="json", exclude={"admission"}))
     else:
         print_parts(ablation_shown(record, into))

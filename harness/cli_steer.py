@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from harness.cli_options import CODE_FASTER, Json, Out
+from harness.printing import print_json
 
 
 def add_verbs(app: typer.Typer) -> None:
@@ -28,13 +29,12 @@ def steer(
     """
     from harness.hints import MOST_CHARACTERS  # noqa: PLC0415 - what a help text needs is imported above
     from harness.steer import steer as give  # noqa: PLC0415
-    from harness.strict_json import strict_json  # noqa: PLC0415
     from harness.text import printable  # noqa: PLC0415
 
     # Of what never ends, no more is read than it takes to refuse it.
     text = sys.stdin.buffer.read(8 * MOST_CHARACTERS).decode("utf-8", "replace") if hint == "-" else hint
     steered = give(out, run, text)
     if json:
-        typer.echo(strict_json({**steered.model_dump(), "outlook": steered.outlook}, indent=2))
+        print_json({**steered.model_dump(), "outlook": steered.outlook})
     else:
         typer.echo(printable(f"{steered.run}: {steered.outlook}"))

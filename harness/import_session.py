@@ -22,12 +22,12 @@ from harness.errors import UsageError
 from harness.events import AgentStep, AttemptFinished, AttemptStarted, RunFinished, RunStarted, now
 from harness.git import Repository
 from harness.journal import Journal, read_events
+from harness.kept import keep_verdict
 from harness.recorded_patch import RecordedPatch, patch_of
 from harness.run_state import fold
 from harness.show import shown_path
 from harness.source import seal
 from harness.store import AttemptFolder, RunFolder, create_run
-from harness.strict_json import strict_json
 from harness.task import LoadedTask
 from harness.task_file import load_task
 from harness.temporary import temporary_folder
@@ -195,7 +195,7 @@ def _write(
         finished_at=now(),
         origin=" ".join([origin, *notes]),
     )
-    write_atomic(folder.verdict, strict_json(verdict.model_dump(), indent=2) + "\n")
+    keep_verdict(folder, verdict)
     started = RunStarted(
         at=now(),
         run=run.name,

@@ -1,4 +1,4 @@
-"""What an earlier, unfinished try left in an attempt's folder: used where it is whole, put aside where it is not."""
+"""What an attempt leaves in its folder as it goes: used by a later try where it is whole, put aside where it is not."""
 
 from __future__ import annotations
 
@@ -53,6 +53,15 @@ def kept_outcome(folder: AttemptFolder) -> AgentOutcome | None:
 def _digest(patch: Path) -> str | None:
     """Of a patch's bytes; None where there is none, as of an agent that left nothing."""
     return hashlib.sha256(patch.read_bytes()).hexdigest() if patch.is_file() else None
+
+
+def keep_verdict(folder: AttemptFolder, verdict: Verdict) -> None:
+    """Write an attempt's verdict into its folder, in place of an earlier one.
+
+    Raises:
+        StorageError: it cannot be written.
+    """
+    write_atomic(folder.verdict, strict_json(verdict.model_dump(), indent=2) + "\n")
 
 
 def kept_verdict(folder: AttemptFolder) -> Verdict | None:

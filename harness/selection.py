@@ -15,13 +15,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from statistics import fmean, stdev
 
+from harness.kept import keep_verdict
 from harness.store import RunFolder
-from harness.strict_json import strict_json
 from harness.timing.job import Protocol
 from harness.timing.measurement import Measurement, Sample
 from harness.timing.statistics import Estimate, critical_value, hodges_lehmann, session_value
 from harness.verdict import Interval, Verdict
-from harness.whole_file import write_atomic
 
 ALPHA = 0.05
 
@@ -101,7 +100,7 @@ def settle_best(verdicts: list[Verdict], run: RunFolder) -> list[Verdict]:
         return verdicts
     timing = best.timing.model_copy(update={"adjusted": adjusted, "chosen_from": len(attempts)})
     settled = best.model_copy(update={"timing": timing})
-    write_atomic(folder.verdict, strict_json(settled.model_dump(), indent=2) + "\n")
+    keep_verdict(folder, settled)
     return [settled if each is best else each for each in verdicts]
 
 
@@ -111,7 +110,7 @@ def _unsettled(verdict: Verdict, run: RunFolder) -> Verdict:
         return verdict
     timing = verdict.timing.model_copy(update={"adjusted": None, "chosen_from": 1})
     plain = verdict.model_copy(update={"timing": timing})
-    write_atomic(run.attempt(str(verdict.attempt)).verdict, strict_json(plain.model_dump(), indent=2) + "\n")
+    keep_verdict(run.attempt(str(verdict.attempt)), plain)
     return plain
 
 

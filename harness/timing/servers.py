@@ -48,7 +48,7 @@ class Servers:
                 opened.append(server.fork())
                 opened[-1].begin_set_up(self._bench, self._job)
             for session in opened:
-                session.finish_set_up(self._bench, self._job)
+                session.finish_set_up(self._job)
             base, candidate = sorted(opened, key=lambda session: session.role)
             yield base, candidate
         finally:

@@ -73,7 +73,7 @@ class Session:
             ArmFailed: `import_failed`, or what any request can end in.
         """
         self.begin_set_up(bench, job)
-        self.finish_set_up(bench, job)
+        self.finish_set_up(job)
 
     def begin_set_up(self, bench: Bench, job: MeasureJob) -> None:
         """Ask for the import; `finish_set_up` waits for it, so that two arms can import side by side.
@@ -98,7 +98,7 @@ class Session:
             )
         self._begin(encode({"op": "import"}), seconds)
 
-    def finish_set_up(self, bench: Bench, job: MeasureJob) -> None:
+    def finish_set_up(self, job: MeasureJob) -> None:
         """Wait until the target is imported; raises as `set_up` does."""
         self._finish(self._payload(job.protocol.patience_seconds), "import_failed")
 
