@@ -43,7 +43,8 @@ def terminable() -> Iterator[None]:
         yield
     finally:
         for number, handler in before.items():
-            signal.signal(number, handler)
+            if handler is not None:  # one that was not installed from Python cannot be put back from there
+                signal.signal(number, handler)
 
 
 def _tell(number: int, _frame: FrameType | None) -> None:
