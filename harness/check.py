@@ -31,7 +31,7 @@ from harness.patch import apply, matches, take_diff
 from harness.placebo import editable, placebo
 from harness.sandbox import Wanted, keep_out, use_sandbox
 from harness.slowdown import slowed
-from harness.source import seal
+from harness.source import movable, seal
 from harness.store import AttemptFolder
 from harness.targets import require_targets, without_files
 from harness.task import LoadedTask
@@ -70,7 +70,7 @@ def check_task(name: str, worktrees: Path, seed: int | None, watch: Watch, *, sa
                 loaded = load_task(name)
                 sealed = seal(loaded, space / "judge.git")
                 require_targets(loaded, sealed)
-                record.say(_loads(without_files(loaded, sealed)))
+                record.say(_loads(without_files(loaded, sealed), movable(loaded)))
             if seen := exposed(loaded, sealed):
                 with record.step("kept from agents"):
                     record.say(exposed_text(seen), passed=False)
@@ -233,10 +233,10 @@ def _summary(judgement: Judgement) -> str:
     return f"{judgement.status}{cause}: {judgement.message}"
 
 
-def _loads(new: list[str]) -> str:
+def _loads(new: list[str], moves: str | None) -> str:
     """What the first check found, with what may be a slip in it."""
     added = f"; not in the base, so that a patch may only add it: {', '.join(new)}" if new else ""
-    return f"the task file and what it names are there{added}"
+    return f"the task file and what it names are there{added}" + (f"\n{moves}" if moves else "")
 
 
 def _to_confirm(draft: list[str]) -> str:

@@ -29,7 +29,7 @@ from harness.run_budget import RunBudget
 from harness.sandbox import keep_out, use_sandbox
 from harness.search import strategy_note
 from harness.selection import settle_best
-from harness.source import seal
+from harness.source import movable, seal
 from harness.stopping import check_stop
 from harness.store import RunFolder, create_run
 from harness.task import LoadedTask
@@ -171,7 +171,7 @@ def _kept(run: Frame) -> str:
 def _note(run: Frame, agent: Agent) -> str | None:
     """What whoever started the run should know: the agent's word, what is known of this machine, and of the task."""
     task = run.loaded.task
-    notes = [agent.note, strategy_note(run.options, task, agent.name)]
+    notes = [agent.note, strategy_note(run.options, task, agent.name), movable(run.loaded)]
     if seen := exposed(run.loaded, run.sealed):
         notes.append(exposed_text(seen))
     if run.options.executor == "local":

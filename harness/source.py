@@ -7,6 +7,7 @@ attempt, no object that is not part of the base.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import tarfile
 from pathlib import Path
@@ -110,6 +111,17 @@ def _take_commit(loaded: LoadedTask, url: str, commit: str, files: Path) -> None
             f"{loaded.file}: source.commit: {commit} is not a commit in {url}.",
             remedy="Give a full hash that `git cat-file -t` knows there; a branch that was never pushed is not enough.",
         ) from error
+
+
+def movable(loaded: LoadedTask) -> str | None:
+    """What to know of a source whose commit is named by a branch or a tag; None where it is a hash, or no commit."""
+    source = loaded.task.source
+    if source.commit is None or re.fullmatch(r"[0-9a-fA-F]{7,64}", source.commit):
+        return None
+    return (
+        f"source.commit {source.commit!r} is no hash: what it names may move, and runs before and after it do not "
+        f"compare. `git rev-parse {source.commit}` gives its hash."
+    )
 
 
 def is_local(url: str) -> bool:

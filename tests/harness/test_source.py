@@ -16,7 +16,7 @@ from harness.exposed import exposed, exposed_text
 from harness.git import Repository
 from harness.journal import Journal
 from harness.pip_settings import PYPI, read_settings
-from harness.source import copy_folder, seal
+from harness.source import copy_folder, movable, seal
 from harness.store import create_run
 from harness.task_file import load_task
 from harness.workspace import workspace
@@ -143,6 +143,17 @@ def test_a_git_source_keeps_the_commit_and_forgets_past_and_future(tiny: TinyTas
     for hidden in (middle, last, "base~1", "base:solution.py"):
         found = subprocess.run(["git", "cat-file", "-e", hidden], cwd=repository.path, check=False, capture_output=True)
         assert found.returncode != 0, f"{hidden} can be reached"
+
+
+def test_a_branch_or_a_tag_is_taken_and_said_to_move(tiny: TinyTask, tmp_path: Path) -> None:
+    assert movable(load_task(str(tiny.file))) is None
+    _, _, last = make_history(tiny)
+    tiny.edit_task("source: {path: target}", "source: {git: origin, commit: main}")
+    assert git(sealed(tiny, tmp_path / "a.git").path, "show", "base:README.md") == "middle"
+    said = movable(load_task(str(tiny.file)))
+    assert said is not None and "'main' is no hash" in said and "`git rev-parse main`" in said
+    tiny.edit_task("commit: main", f"commit: {last[:12]!r}")
+    assert movable(load_task(str(tiny.file))) is None
 
 
 def test_a_commit_that_is_not_there_is_named(tiny: TinyTask, tmp_path: Path) -> None:
