@@ -50,6 +50,9 @@ def _bundled_hint(wanted: str) -> str:
     return f"Give the path of a .yaml file. Bundled tasks: {', '.join(names) or 'none'}.{guess}"
 
 
+_YAML = "Text with a colon in it, or with a special character first, goes in quotes; indent with blanks, not with tabs."
+
+
 def load_task(name: str) -> LoadedTask:
     """Read and check a task file.
 
@@ -65,7 +68,10 @@ def load_task(name: str) -> LoadedTask:
     try:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.YAMLError as error:
-        raise TaskError(f"{file}: not valid YAML.\n{error}") from error
+        mark = error.problem_mark if isinstance(error, yaml.MarkedYAMLError) else None
+        place = f"{file}:{mark.line + 1}" if mark else str(file)
+        said = str(error).replace('in "<unicode string>", ', "")
+        raise TaskError(f"{place}: not valid YAML.\n{said}", remedy=_YAML) from error
     if not isinstance(root, yaml.MappingNode):
         raise TaskError(f"{file}: a task file is a mapping of keys (name, source, bench, ...), this one is not.")
     _refuse_duplicates(file, root)
@@ -119,6 +125,8 @@ def _explain(file: Path, root: yaml.MappingNode, error: ValidationError) -> str:
             what = f"{dotted}: {problem['msg'].removeprefix('Value error, ')}"
             if not isinstance(problem["input"], (dict, list)):
                 what += f" (found {problem['input']!r})"
+            if problem["type"] == "string_type" and isinstance(problem["input"], (bool, int, float)):
+                what += "; put it in quotes"
         lines.append(f"{file}:{_line_of(root, where)}: {what}")
     return "\n".join(lines)
 
