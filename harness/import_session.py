@@ -9,9 +9,8 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from agent.session import Session, TranscriptError
 from agent.tools import describe
@@ -21,90 +20,22 @@ from harness import __version__
 from harness.errors import UsageError
 from harness.events import AgentStep, AttemptFinished, AttemptStarted, RunFinished, RunStarted, now
 from harness.git import Repository
+from harness.imported import Imported
 from harness.journal import Journal, read_events
 from harness.kept import keep_verdict
 from harness.recorded_patch import RecordedPatch, patch_of
 from harness.run_state import fold
-from harness.show import shown_path
 from harness.source import seal
 from harness.store import AttemptFolder, RunFolder, create_run
 from harness.task import LoadedTask
 from harness.task_file import load_task
 from harness.temporary import temporary_folder
-from harness.text import counted, safe
 from harness.verdict import NOT_JUDGED, Cost, PatchStats, Tokens, Verdict
 from harness.whole_file import write_atomic
 from harness.worktree import remove_folder
 
-if TYPE_CHECKING:
-    from rich.console import Group
-
 UNKNOWN = "unknown"
 _NAME = "001"
-
-
-@dataclass(frozen=True)
-class Imported:
-    """What importing a session came to.
-
-    Attributes:
-        session: what the recording holds.
-        folder: the attempt's folder.
-        verdict: its verdict, which says that nothing was judged.
-        left_out: files of the recording's diff that are no part of the patch.
-        applies: whether the patch fits the task's target; None where there is no patch or no task.
-        notes: everything a reader should know, a sentence each.
-        task: the task as it was named.
-    """
-
-    session: Session
-    folder: AttemptFolder
-    verdict: Verdict
-    left_out: list[str]
-    applies: bool | None
-    notes: list[str]
-    task: str | None = None
-
-    def as_json(self) -> dict[str, object]:
-        """The same as plain JSON values."""
-        session = self.session
-        return {
-            "form": session.form,
-            "version": session.version,
-            "turns": len(session.turns),
-            "calls": sum(len(event.turn.tool_calls) for event in session.turns),
-            "failed_calls": sum(event.result.is_error for event in session.results),
-            "diffs": session.diffs,
-            "left_out": self.left_out,
-            "applies": self.applies,
-            "notes": self.notes,
-            "path": str(self.folder.path),
-            "verdict": self.verdict.model_dump(),
-        }
-
-    def render(self) -> Group:
-        """What was found, for the person who brought it in."""
-        from rich.console import Group  # noqa: PLC0415 - rich is slow to import
-
-        session, patch = self.session, self.verdict.patch
-        calls = sum(len(event.turn.tool_calls) for event in session.turns)
-        failed = sum(event.result.is_error for event in session.results)
-        who = " ".join(filter(None, (self.verdict.agent, session.version, self.verdict.model)))
-        lines = [
-            f"{self.verdict.run}/{self.folder.name}: {session.form}",
-            f"agent    {who}",
-            f"session  {counted(len(session.turns), 'turn')}, {counted(calls, 'call')}, {failed} of them failed",
-        ]
-        if session.diffs:
-            lines.append(f"diffs    {session.diffs} in the recording, the last one counts")
-        if patch:
-            lines.append(f"patch    +{patch.insertions} -{patch.deletions} in {', '.join(patch.files) or 'some files'}")
-            lines.append(f"         {shown_path(self.folder.patch)}")
-        lines += [f"note     {note}" for note in self.notes]
-        lines.append(self.verdict.message)
-        if patch:
-            lines.append(f"judge it: harness verify {shown_path(self.folder.patch)} --task {self.task or 'TASK'}")
-        return Group(*(safe(line, multiline=True) for line in lines))
 
 
 def import_session(transcript: Path, task: str | None, out: Path) -> Imported:

@@ -16,7 +16,8 @@ from agent.trajectory import read_trajectory
 from harness.errors import UsageError
 from harness.export_session import session_as_atif
 from harness.find_run import find_attempt
-from harness.import_session import Imported, import_session
+from harness.import_session import import_session
+from harness.imported import Imported
 from harness.leaderboard import leaderboard
 from harness.report.material import read_run
 from harness.run_lines import load_run_line
