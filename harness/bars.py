@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from harness.printing import plain_table
 from harness.text import interval_text, safe, speedup_text
 from harness.verdict import Interval, WorkloadResult
 
@@ -68,15 +69,12 @@ class WorkloadBars:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Draw it."""
-        from rich import box  # noqa: PLC0415 - rich is slow to import
-        from rich.table import Table  # noqa: PLC0415
-
         names = max([len("all workloads"), *(len(each.name) for each in self.workloads)])
         free = options.max_width - _OTHER_COLUMNS - min(names, 32)
         width = min(_MOST_WIDTH, max(_LEAST_WIDTH, free))
         found = [each.speedup for each in self.workloads]
         scale = Scale.over([*found, *([self.overall] if self.overall else [])], width)
-        table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
+        table = plain_table()
         table.add_column("workload", overflow="fold")
         table.add_column("base", justify="right", no_wrap=True)
         table.add_column("patch", justify="right", no_wrap=True)

@@ -6,6 +6,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from harness.findings import CheckFinding, CheckReport, Watch
+from harness.printing import plain_table
 from harness.text import duration_text, printable, safe
 
 if TYPE_CHECKING:
@@ -31,11 +32,9 @@ def _write(line: str, *, clean: bool = False) -> None:
 
 def report_table(report: CheckReport) -> Group:
     """Every finding, the mutants that survived, and the conclusion."""
-    from rich import box  # noqa: PLC0415 - rich is slow to import
     from rich.console import Group  # noqa: PLC0415
-    from rich.table import Table  # noqa: PLC0415
 
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
+    table = plain_table()
     for heading in ("check", "result", "s", "found"):
         table.add_column(heading, justify="right" if heading == "s" else "left", overflow="fold")
     for finding in report.findings:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from harness.compare import AttemptComparison
+from harness.compare import AttemptComparison, WorkloadComparison
 from harness.compare_runs import RunComparison, RunSide
+from harness.printing import plain_table
 from harness.show import best_of_text, cost_text
 from harness.text import amount, interval_text, safe, speedup_text
-from harness.verdict import Verdict
+from harness.verdict import Interval, Verdict
 
 if TYPE_CHECKING:
     from rich.console import Group
@@ -22,23 +23,38 @@ def attempts_compared(found: AttemptComparison) -> Group:
     """Two attempts: facts in two columns, the workloads, and what the test says."""
     from rich.console import Group  # noqa: PLC0415 - rich is slow to import
 
-    facts = _table("", _title(found.first), _title(found.second))
+    facts = plain_table("", _title(found.first), _title(found.second), gap=2)
     for name, of in ATTEMPT_ROWS.items():
         facts.add_row(name, safe(of(found.first)), safe(of(found.second)))
     parts = [facts]
     if found.workloads:
-        workloads = _table("workload", "A", "B", "B over A")
-        for each in found.workloads:
-            style = "" if not each.apart else "green" if each.ratio.low > 1 else "red"
-            workloads.add_row(
-                safe(each.name),
-                interval_text(each.first),
-                interval_text(each.second),
-                safe(interval_text(each.ratio), style),
-            )
-        parts.append(workloads)
+        parts.append(
+            workloads_compared(found.workloads, "A", "B", lambda ratio: "green" if ratio.low > 1 else "red"),
+        )
     notes = [safe(note) for note in (tested_text(found),) if note]
     return Group(*parts, safe(found.sentence, _STYLES[found.conclusion]), *notes)
+
+
+def workloads_compared(
+    workloads: list[WorkloadComparison], first: str, second: str, style: Callable[[Interval], str]
+) -> Table:
+    """What each workload was sped up by on two sides, and their ratio.
+
+    Args:
+        workloads: both sides of each.
+        first: what the one side is called.
+        second: what the other is called.
+        style: of a ratio that is not 1 beyond its noise.
+    """
+    table = plain_table("workload", first, second, f"{second} over {first}", gap=2)
+    for each in workloads:
+        table.add_row(
+            safe(each.name),
+            interval_text(each.first),
+            interval_text(each.second),
+            safe(interval_text(each.ratio), style(each.ratio) if each.apart else ""),
+        )
+    return table
 
 
 def tested_text(found: AttemptComparison) -> str:
@@ -55,7 +71,7 @@ def runs_compared(found: RunComparison) -> Group:
     """Two runs: their sums in two columns, and what the tests say."""
     from rich.console import Group  # noqa: PLC0415 - rich is slow to import
 
-    facts = _table("", f"A  {found.first.run}", f"B  {found.second.run}")
+    facts = plain_table("", f"A  {found.first.run}", f"B  {found.second.run}", gap=2)
     for name, of in RUN_ROWS.items():
         facts.add_row(name, safe(of(found.first)), safe(of(found.second)))
     notes = [safe(note) for note in (rate_text(found),) if note]
@@ -69,16 +85,6 @@ def rate_text(found: RunComparison) -> str:
         return ""
     told = "" if rate.low > 0 or rate.high < 0 else ", which may be nothing"
     return f"Rate of wins, B less A: {rate.estimate:+.0%} [{rate.low:+.0%}, {rate.high:+.0%}]{told}."
-
-
-def _table(*headings: str) -> Table:
-    from rich import box  # noqa: PLC0415 - rich is slow to import
-    from rich.table import Table  # noqa: PLC0415
-
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 2, 0, 0), pad_edge=False, show_edge=False)
-    for heading in headings:
-        table.add_column(safe(heading), overflow="fold")
-    return table
 
 
 def _title(verdict: Verdict) -> str:

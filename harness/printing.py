@@ -13,6 +13,7 @@ from harness.strict_json import strict_json
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
+    from rich.table import Table
 
 
 class Outlet(io.TextIOBase):
@@ -80,6 +81,24 @@ def print_parts(*parts: RenderableType) -> None:
         console = Console(highlight=False, width=200)
     for part in parts:
         console.print(part)
+
+
+def plain_table(*headings: str, gap: int = 1) -> Table:
+    """A table as all verbs print them, with a rule under its headings and no other lines.
+
+    Args:
+        headings: of columns whose cells are folded where the screen is narrow; others can be added.
+        gap: blanks between columns.
+    """
+    from rich import box  # noqa: PLC0415 - slow to import
+    from rich.table import Table  # noqa: PLC0415
+
+    from harness.text import safe  # noqa: PLC0415 - brings in pydantic
+
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, gap, 0, 0), pad_edge=False, show_edge=False)
+    for heading in headings:
+        table.add_column(safe(heading), overflow="fold")
+    return table
 
 
 def print_json(document: object) -> None:

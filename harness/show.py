@@ -11,6 +11,7 @@ from harness.bars import WorkloadBars
 from harness.brief_view import brief_json, brief_parts
 from harness.errors import StorageError
 from harness.evidence import patch_statistics, timeline
+from harness.printing import plain_table
 from harness.run_state import AttemptState, RunState
 from harness.store import AttemptFolder
 from harness.text import amount, counted, duration_text, interval_text, printable, safe
@@ -63,11 +64,8 @@ def headline(verdict: Verdict) -> Text:
 
 def workload_table(workloads: list[WorkloadResult]) -> Table:
     """Times of base and candidate, and their ratio, one workload a line."""
-    from rich import box  # noqa: PLC0415 - rich is slow to import
-    from rich.table import Table  # noqa: PLC0415
-
     # Narrow enough for 80 columns: a folded interval is hard to read.
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
+    table = plain_table()
     table.add_column("workload", overflow="fold")
     table.add_column("agent")
     for heading in ("base µs", "patch µs", "speedup [95 %]"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness.ablation.records import Ablation, Outcome, PartFinding
+from harness.printing import plain_table
 from harness.show import highlighted, shown_path
 from harness.text import counted, interval_text, safe, shortened
 from harness.verdict import Interval
@@ -55,10 +56,7 @@ def _where(finding: PartFinding) -> str:
 
 
 def _table(record: Ablation) -> RenderableType:
-    from rich import box  # noqa: PLC0415 - rich is slow to import
-    from rich.table import Table  # noqa: PLC0415
-
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
+    table = plain_table()
     table.add_column("part")
     table.add_column("where", overflow="fold")
     table.add_column("lines", no_wrap=True)

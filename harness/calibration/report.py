@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from harness.calibration.store import Calibration
 from harness.calibration.summary import LEAST_TRIALS, Rate, Row
+from harness.printing import plain_table
 from harness.text import counted, duration_text, safe
 
 if TYPE_CHECKING:
@@ -74,10 +75,7 @@ def _recorder() -> Console:
 
 
 def _table(first: str, *headings: str) -> Table:
-    from rich import box  # noqa: PLC0415
-    from rich.table import Table  # noqa: PLC0415
-
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
+    table = plain_table()
     table.add_column(first)
     for heading in headings:
         table.add_column(heading, justify="right", no_wrap=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness.merge.onto import OntoReport
+from harness.printing import plain_table
 from harness.text import interval_text, safe, shortened
 
 if TYPE_CHECKING:
@@ -15,12 +16,7 @@ _APPLIES = {"cleanly": "yes", "merged": "by merging", "already_there": "already 
 
 def rendered(report: OntoReport) -> list[RenderableType]:
     """The table, and what it comes to."""
-    from rich import box  # noqa: PLC0415 - rich is slow to import
-    from rich.table import Table  # noqa: PLC0415
-
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 2, 0, 0), pad_edge=False, show_edge=False)
-    for heading in ("version", "of", "applies", "correct", "speedup [95 %]", "verdict"):
-        table.add_column(heading, overflow="fold")
+    table = plain_table("version", "of", "applies", "correct", "speedup [95 %]", "verdict", gap=2)
     if report.recorded is not None:
         was = report.recorded
         speedup = interval_text(was.speedup) if was.speedup else "-"

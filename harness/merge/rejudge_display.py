@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from harness.compare_display import workloads_compared
 from harness.merge.rejudge import Rejudged
 from harness.merge.summary import device_rows
+from harness.printing import plain_table
 from harness.text import interval_text, safe
 from harness.verdict import Verdict
 
@@ -22,31 +24,13 @@ _STYLES = {
 
 def rendered(found: Rejudged) -> list[RenderableType]:
     """The two machines, each workload on both, and whether they agree."""
-    from rich import box  # noqa: PLC0415 - rich is slow to import
-    from rich.table import Table  # noqa: PLC0415
-
-    def table(*headings: str) -> Table:
-        made = Table(box=box.SIMPLE_HEAD, padding=(0, 2, 0, 0), pad_edge=False, show_edge=False)
-        for heading in headings:
-            made.add_column(heading, overflow="fold")
-        return made
-
-    machines = table("", "there", "here")
+    machines = plain_table("", "there", "here", gap=2)
     there, here = dict(_rows(found.recorded)), dict(_rows(found.here))
     for name in dict.fromkeys([*there, *here]):
         machines.add_row(name, safe(there.get(name, "-")), safe(here.get(name, "-")))
     parts: list[RenderableType] = [machines]
     if found.comparison.workloads:
-        workloads = table("workload", "there", "here", "here over there")
-        for each in found.comparison.workloads:
-            style = "yellow" if each.apart else ""
-            workloads.add_row(
-                safe(each.name),
-                interval_text(each.first),
-                interval_text(each.second),
-                safe(interval_text(each.ratio), style),
-            )
-        parts.append(workloads)
+        parts.append(workloads_compared(found.comparison.workloads, "there", "here", lambda _: "yellow"))
     parts.append(safe(found.sentence, _STYLES[found.agreement]))
     return [*parts, *(safe(f"NOTE  {note}", "yellow") for note in found.notes)]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from harness.printing import plain_table
 from harness.text import amount, counted, safe
 
 if TYPE_CHECKING:
@@ -16,11 +17,9 @@ if TYPE_CHECKING:
 
 def hotspot_table(found: Hotspots, rows: int) -> Group:
     """The functions, the dearest first."""
-    from rich import box  # noqa: PLC0415 - rich is slow to import
     from rich.console import Group  # noqa: PLC0415
-    from rich.table import Table  # noqa: PLC0415
 
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
+    table = plain_table()
     for heading in ("function", "where", "own share [95 %]", "whole", "calls", "own 2x", "own for nothing"):
         left = heading in ("function", "where")
         table.add_column(heading, justify="left" if left else "right", overflow="fold", no_wrap=not left)
