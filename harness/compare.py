@@ -24,6 +24,7 @@ from harness.store import AttemptFolder
 from harness.text import interval_text
 from harness.timing.job import Protocol
 from harness.timing.measurement import Measurement, Sample
+from harness.timing.printed import coarseness_of
 from harness.timing.two_samples import shift
 from harness.verdict import Interval, Record, Verdict
 from harness.verdict_folder import read_state
@@ -115,7 +116,7 @@ def compare_measured(first: Measured, second: Measured, *, across_devices: bool 
 def _tested(one: Verdict, two: Verdict, first: Sequence[Sample], second: Sequence[Sample]) -> AttemptComparison:
     looks = len(Protocol().looks)
     before, after = overall_values(first), overall_values(second)
-    ratio = shift(before, after, ALPHA / looks).as_ratio()
+    ratio = shift(before, after, ALPHA / looks).widened(coarseness_of(first) + coarseness_of(second)).as_ratio()
     floor = max(each.timing.min_effect for each in (one, two) if each.timing)
     workloads = _by_workload(one, two, first, second, looks)
     conclusion = conclude(ratio, floor)
@@ -148,7 +149,8 @@ def _by_workload(
     shown = [{each.name: each.speedup for each in verdict.workloads} for verdict in (one, two)]
     found = []
     for name in (each.name for each in one.workloads if each.name in before):
-        ratio = shift(before[name], after[name], ALPHA / (looks * len(before))).as_ratio()
+        coarse = sum(coarseness_of(each for each in side if each.workload == name) for side in (first, second))
+        ratio = shift(before[name], after[name], ALPHA / (looks * len(before))).widened(coarse).as_ratio()
         # A workload of the samples is one of the verdict's; the ratios alone would do without.
         sides = [speedups.get(name) for speedups in shown]
         if sides[0] and sides[1]:

@@ -19,6 +19,7 @@ from harness.kept import keep_verdict
 from harness.store import RunFolder
 from harness.timing.job import Protocol
 from harness.timing.measurement import Measurement, Sample
+from harness.timing.printed import coarseness_of
 from harness.timing.statistics import Estimate, critical_value, hodges_lehmann, session_value
 from harness.verdict import Interval, Verdict
 
@@ -129,7 +130,8 @@ def adjusted_interval(confirmation: Measurement, chosen_from: int) -> Interval |
     None where the measurement holds too little for one.
     """
     try:
-        return best_of(overall_values(confirmation.samples), chosen_from, len(Protocol().looks)).as_ratio()
+        found = best_of(overall_values(confirmation.samples), chosen_from, len(Protocol().looks))
+        return found.widened(coarseness_of(confirmation.samples)).as_ratio()
     except ValueError:
         return None
 

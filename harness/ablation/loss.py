@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from statistics import fmean
 
 from harness.ablation.records import Loss, Outcome
 from harness.selection import overall_values, values_by_workload
 from harness.text import interval_text
 from harness.timing.job import Protocol
 from harness.timing.measurement import Measurement
+from harness.timing.printed import coarseness_of
 from harness.timing.statistics import Estimate, hodges_lehmann
 from harness.verdict import Interval
 
@@ -46,10 +48,14 @@ def loss_protocol(judging: Protocol, comparisons: int, workloads: int, min_effec
 def loss_of(measured: Measurement, alpha: float) -> Loss:
     """What a variant loses: over all workloads at 1 - alpha, and on its worst, at 1 - alpha for all of them."""
     by_workload = values_by_workload(measured.samples)
-    estimates = {name: hodges_lehmann(values, alpha / len(by_workload)) for name, values in by_workload.items()}
+    coarse = {name: coarseness_of(each for each in measured.samples if each.workload == name) for name in by_workload}
+    estimates = {
+        name: hodges_lehmann(values, alpha / len(by_workload)).widened(coarse[name])
+        for name, values in by_workload.items()
+    }
     worst = min(estimates, key=_ends(estimates))
     return Loss(
-        ratio=hodges_lehmann(overall_values(measured.samples), alpha).as_ratio(),
+        ratio=hodges_lehmann(overall_values(measured.samples), alpha).widened(fmean(coarse.values())).as_ratio(),
         worst=worst,
         worst_ratio=estimates[worst].as_ratio(),
     )

@@ -10,8 +10,10 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from contextlib import ExitStack
+from itertools import chain
 from pathlib import Path
 
+from harness.errors import TaskError
 from harness.sandbox.workers import program_sandbox
 from harness.timing.bench import Bench, Workload
 from harness.timing.command_arms import Arms, Reading, command_of, require_equal, spec_of
@@ -19,7 +21,7 @@ from harness.timing.experiment import Experiment
 from harness.timing.inputs import derive_seed
 from harness.timing.job import MeasureJob
 from harness.timing.measurement import Measurement, Progress, Refusal, Sample
-from harness.timing.printed import wall_clock_says
+from harness.timing.printed import COARSEST_STEP, coarse_flag, coarseness, wall_clock_says
 from harness.timing.sequential import Stopped
 from harness.timing.servers import Servers
 from harness.timing.session_record import SessionRecord, in_random_order, pair_order
@@ -63,6 +65,11 @@ class CommandExperiment(Experiment):
         self._records.append(record)
 
     def _plan(self, workload: Workload, base: Reading, candidate: Reading) -> None:
+        if base.step > COARSEST_STEP:
+            raise TaskError(
+                f"Command {workload.name}: the last digit of the number it prints is worth {base.step:.0%} of it.",
+                remedy="Let it print more digits, or leave metric.number out: then the whole process is timed.",
+            )
         pair_seconds = (base.wall_us + candidate.wall_us) / 1e6
         self._pairs[workload.name] = max(1, min(MOST_PAIRS, int(SESSION_SECONDS / pair_seconds)))
         self._limits[workload.name] = self._job.protocol.patience_seconds + 20 * base.wall_us / 1e6
@@ -88,6 +95,7 @@ class CommandExperiment(Experiment):
                     calls=1,
                     base_worker_us=base.wall_us,
                     candidate_worker_us=ours.wall_us,
+                    coarseness=coarseness(base.step, ours.step),
                 )
             )
         return samples
@@ -104,6 +112,7 @@ class CommandExperiment(Experiment):
     def _measurement(self, estimate: Estimate, stopped: Stopped, seconds: float) -> Measurement:
         found = super()._measurement(estimate, stopped, seconds)
         said = [wall_clock_says(self._spec, each.name, self._samples(each))[1] for each in self._workloads]
+        said += [coarse_flag(each.name, chain(*self._samples(each))) for each in self._workloads]
         confined = program_sandbox(self._job.sandbox, self._job.device)
         flags = [flag for flag in said if flag is not None]
         return found.model_copy(update={"flags": flags, "worker_sandbox": confined})

@@ -18,7 +18,7 @@ from harness.timing.bench import Workload
 from harness.timing.inputs import derive_seed
 from harness.timing.job import Command, CommandSpec, MeasureJob
 from harness.timing.oracle import OutputWrong
-from harness.timing.printed import NotANumber, cost_us, impossible, masked, read_number
+from harness.timing.printed import NotANumber, Printed, cost_us, impossible, masked, read_number
 from harness.timing.pristine import compile_tree, copy_tree
 from harness.timing.program import MOST_OUTPUT_BYTES, Ran, run_program
 from harness.timing.session import ArmFailed, Role
@@ -31,9 +31,13 @@ _SAID = 500
 
 @dataclass(frozen=True)
 class Reading:
-    """One run of an arm: the time or number that counts, wall time beside it, and what is compared."""
+    """One run of an arm: the time or number that counts, wall time beside it, and what is compared.
+
+    `step` is what the last digit of a printed number is worth, as a share of the number; 0 where none is printed.
+    """
 
     cost_us: float
+    step: float
     wall_us: float
     compared: str
     ran: Ran
@@ -77,7 +81,7 @@ class Arm:
         readings = [self._run_once(command, seed, seconds) for _ in range(repeats)]
         last = readings[-1]
         cost, wall = sum(each.cost_us for each in readings), sum(each.wall_us for each in readings)
-        return Reading(cost, wall, last.compared, last.ran, last.tree)
+        return Reading(cost, max(each.step for each in readings), wall, last.compared, last.ran, last.tree)
 
     def time_nothing(self) -> None:
         """Time a program that does nothing, in the same sandbox: what starting costs is no work of the command's."""
@@ -119,12 +123,13 @@ class Arm:
                 f"the command ended and left {counted(ran.left_running, 'process', 'processes')} running",
             )
         output = ran.output()
-        cost = wall = ran.wall_ns / 1e3
+        wall = ran.wall_ns / 1e3
         if self._spec.number is None:
-            cost = max(ran.wall_ns - self.idle_ns, ran.wall_ns / 2) / 1e3
+            cost, step = max(ran.wall_ns - self.idle_ns, ran.wall_ns / 2) / 1e3, 0.0
         else:
-            cost = self._printed_us(output, ran.wall_ns)
-        return Reading(cost, wall, compared(self._spec, output), ran, tree)
+            number = self._printed(output, ran.wall_ns)
+            cost, step = cost_us(self._spec, number), number.step / number.value
+        return Reading(cost, step, wall, compared(self._spec, output), ran, tree)
 
     def _start(
         self, arguments: list[str], tree: Path, home: Path, seed: int, seconds: float, *, slowdown: float
@@ -143,7 +148,7 @@ class Arm:
             idle_ns=self.idle_ns,
         )
 
-    def _printed_us(self, output: str, wall_ns: int) -> float:
+    def _printed(self, output: str, wall_ns: int) -> Printed:
         try:
             number = read_number(self._spec, output)
         except NotANumber as error:
@@ -151,7 +156,7 @@ class Arm:
         problem = impossible(self._spec, number, wall_ns)
         if problem is not None:
             raise ArmFailed(self.role, "clock_mismatch", problem)
-        return cost_us(self._spec, number)
+        return number
 
     def _fresh(self) -> tuple[Path, Path]:
         """A new copy of the tree and a new home; the ones before are gone."""

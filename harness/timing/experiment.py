@@ -6,6 +6,7 @@ import random
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from itertools import chain
 from statistics import fmean, median
 
 from harness.sandbox.workers import worker_sandbox
@@ -20,6 +21,7 @@ from harness.timing.job import MeasureJob
 from harness.timing.machine import describe_device
 from harness.timing.measurement import Measurement, Progress, Refusal
 from harness.timing.paired import PairedSession
+from harness.timing.printed import coarseness_of
 from harness.timing.roofline import floor_us, least_bytes
 from harness.timing.sequential import Stopped, why_stop
 from harness.timing.servers import Servers
@@ -156,7 +158,8 @@ class Experiment:
     def _overall(self) -> Estimate:
         """The geometric mean over workloads is formed inside each session, whose noise they share."""
         by_session = zip(*(self._values(workload) for workload in self._workloads), strict=True)
-        return hodges_lehmann([fmean(values) for values in by_session], self._job.protocol.alpha)
+        found = hodges_lehmann([fmean(values) for values in by_session], self._job.protocol.alpha)
+        return found.widened(coarseness_of(sample for record in self._records for sample in record.samples))
 
     def _measurement(self, estimate: Estimate, stopped: Stopped, seconds: float) -> Measurement:
         gpu = None if self._gpu is None else self._gpu.evidence()
@@ -183,11 +186,12 @@ class Experiment:
 
     def _result(self, workload: Workload, device: Device) -> WorkloadResult:
         samples = [[each for each in record.samples if each.workload == workload.name] for record in self._records]
+        estimate = hodges_lehmann(self._values(workload), self._job.protocol.alpha)
         return WorkloadResult(
             name=workload.name,
             held_out=workload.held_out,
             base_us=median(median(each.base_us for each in session) for session in samples),
             candidate_us=median(median(each.candidate_us for each in session) for session in samples),
-            speedup=hodges_lehmann(self._values(workload), self._job.protocol.alpha).as_ratio(),
+            speedup=estimate.widened(coarseness_of(chain(*samples))).as_ratio(),
             floor_us=floor_us(self._least_bytes.get(workload.name), device),
         )

@@ -16,7 +16,8 @@ class Sample(Record):
     """One pair of samples: microseconds a call, base and candidate, taken one after the other.
 
     `base_us` and `candidate_us` are the referee's clock, less the round trip of an empty request. The
-    `_worker_us` are what the workers say themselves: cross-checks, used for no result.
+    `_worker_us` are what the workers say themselves: cross-checks, used for no result. `coarseness` is how far the
+    logarithm of base / candidate may be off because a program prints its number rounded; 0 for what a clock reads.
     """
 
     session: int
@@ -27,6 +28,7 @@ class Sample(Record):
     calls: int
     base_worker_us: float
     candidate_worker_us: float
+    coarseness: float = 0.0
 
 
 class Progress(Record):

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
-from statistics import median
+from statistics import fmean, median
 
 from harness.timing.job import CommandSpec
 from harness.timing.measurement import Sample
@@ -22,6 +23,9 @@ MASK = "<number>"
 _ALPHA = 0.05
 _LEAST_SESSIONS = 6
 _LEAST_SHARE = 0.5
+# The last printed digit's worth, as a share of the number: beyond this nothing is told apart, from here it is felt.
+COARSEST_STEP = 0.5
+_FELT_STEP = 0.01
 # A program may print what it likes; ratios of what is let through, and their products, stay far within a float.
 _MOST = 1e99
 _MOST_EXPONENT_DIGITS = 2
@@ -81,6 +85,33 @@ def masked(spec: CommandSpec, output: str) -> str:
     return re.sub(spec.number, cover, output)
 
 
+def coarseness(*steps: float) -> float:
+    """How far the logarithm of the ratio of two numbers may be off because they are printed rounded, or cut off.
+
+    No repetition takes that away: where both lie between the same two ticks, every run prints the same.
+
+    Args:
+        steps: what the last printed digit of each is worth, as a share of the number.
+    """
+    return max(map(math.log1p, steps))
+
+
+def coarseness_of(samples: Iterable[Sample]) -> float:
+    """That of a measurement: of each workload the median over its samples, and of those the mean, as the values are."""
+    found: dict[str, list[float]] = {}
+    for sample in samples:
+        found.setdefault(sample.workload, []).append(sample.coarseness)
+    return fmean(map(median, found.values()))
+
+
+def coarse_flag(workload: str, samples: Iterable[Sample]) -> str | None:
+    """A sentence for a flag where rounding is felt in an interval; None where it is not."""
+    widest = math.expm1(coarseness_of(samples))
+    if widest < _FELT_STEP:
+        return None
+    return f"{workload}: its number is printed so coarsely that up to {widest:.1%} of the ratio is rounding"
+
+
 def cost_us(spec: CommandSpec, number: Printed) -> float:
     """What is made smaller: a time in microseconds; of any other number a million times it, or its reciprocal.
 
@@ -121,6 +152,8 @@ def wall_clock_says(spec: CommandSpec, workload: str, sessions: list[list[Sample
     if spec.number is None or len(sessions) < _LEAST_SESSIONS:
         return None, None
     printed = hodges_lehmann([median(e.base_us - e.candidate_us for e in each) for each in sessions], _ALPHA)
+    # Of the saving, too, no more is said than the last printed digit bears.
+    printed = printed.widened(max(median(map(_step_us, each)) for each in sessions))
     wall = hodges_lehmann([median(e.base_worker_us - e.candidate_worker_us for e in each) for each in sessions], _ALPHA)
     if printed.low <= 0:
         return None, None
@@ -129,3 +162,8 @@ def wall_clock_says(spec: CommandSpec, workload: str, sessions: list[list[Sample
     if wall.high < _LEAST_SHARE * printed.low:
         return f"{saving}, and takes {clock}", None
     return None, f"{saving}, which the wall clock is too coarse to confirm ({clock})" if wall.low <= 0 else None
+
+
+def _step_us(sample: Sample) -> float:
+    """What the last printed digit is worth, in microseconds."""
+    return math.expm1(sample.coarseness) * min(sample.base_us, sample.candidate_us)

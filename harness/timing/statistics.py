@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from statistics import NormalDist, median
 
@@ -34,6 +34,10 @@ class Estimate:
     low: float
     high: float
     level: float
+
+    def widened(self, by: float) -> Estimate:
+        """The same with both ends further out: each value may be off by so much, and all of them to the same side."""
+        return replace(self, low=self.low - by, high=self.high + by)
 
     def as_ratio(self) -> Interval:
         """The same for the ratio whose logarithm this is."""
