@@ -31,7 +31,7 @@ HEADINGS = (
 )
 NOTE = (
     "Geometric mean over attempts, failures as 1.0x; intervals are 95 %. "
-    "Rows that the data cannot tell apart share a rank."
+    "A row has the rank of the first one that the data do not tell it apart from."
 )
 CURVES_NOTE = (
     "fast p: share of attempts faster by more than p. pass@k: chance that one of k attempts is faster; best@k: the "
