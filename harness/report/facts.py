@@ -9,9 +9,14 @@ from harness.brief_view import began_text
 from harness.intervals import geometric_mean
 from harness.noise import LOUD_NOISE, noise_of
 from harness.report.material import AttemptMaterial, RunMaterial
+from harness.selection import overall_values
 from harness.show import best_of_text, cost_text
 from harness.text import counted, interval_text, speedup_text
-from harness.verdict import Finding, Verdict, WorkloadResult
+from harness.timing.job import Protocol
+from harness.timing.measurement import Measurement
+from harness.timing.printed import coarseness_of
+from harness.timing.statistics import hodges_lehmann
+from harness.verdict import Finding, Interval, Verdict, WorkloadResult
 from harness.verdict_folder import kept_note
 
 Tone = Literal["good", "plain", "look", "bad"]
@@ -44,7 +49,8 @@ def facts(attempt: AttemptMaterial) -> list[Fact]:
     verdict = attempt.verdict
     if verdict is None:
         return [Fact("look", f"There is no verdict yet: phase {attempt.state.doing or 'not started'}.")]
-    found = [*_measured(verdict), *_workloads(verdict), *_against_reference(verdict, attempt.reference)]
+    found = [*_measured(verdict), *_workloads(verdict, attempt.measurement)]
+    found += _against_reference(verdict, attempt.reference)
     found += _brief(attempt)
     found += [Fact("bad" if each.severity == "reject" else "look", _finding(each)) for each in verdict.findings]
     if verdict.timing:
@@ -92,7 +98,7 @@ def _measured(verdict: Verdict) -> list[Fact]:
     return found
 
 
-def _workloads(verdict: Verdict) -> list[Fact]:
+def _workloads(verdict: Verdict, measurement: Measurement | None) -> list[Fact]:
     if not verdict.workloads:
         return []
     # One of many workloads leaves 1 out by chance, so here, too, only what the machine's noise leaves is claimed.
@@ -108,18 +114,32 @@ def _workloads(verdict: Verdict) -> list[Fact]:
         gain = f"the least gain is {interval_text(worst.speedup)} on {worst.name}"
         text = f"No workload is shown to lose {least:.1%} or more; {gain}."
         found.append(Fact("good" if verdict.status == "faster" else "plain", text))
-    shown, held_out = _mean(verdict.workloads, held_out=False), _mean(verdict.workloads, held_out=True)
+    shown, held_out = (_mean(verdict.workloads, measurement, held_out=each) for each in (False, True))
     if shown and held_out:
-        lost = verdict.status == "faster" and held_out < 1 + 0.5 * (shown - 1)
+        lost = verdict.status == "faster" and held_out.estimate < 1 + 0.5 * (shown.estimate - 1)
         tail = "the gain is much smaller where the agent could not look" if lost else "the gain carries over"
-        text = f"Held-out workloads {speedup_text(held_out)}, shown ones {speedup_text(shown)}"
+        text = f"Held-out workloads {_mean_text(held_out)}, shown ones {_mean_text(shown)}"
         matters = verdict.status == "faster"
         found.append(Fact("look" if lost else "good" if matters else "plain", f"{text}{f': {tail}' * matters}."))
     return found
 
 
-def _mean(workloads: list[WorkloadResult], *, held_out: bool) -> float | None:
-    return geometric_mean([each.speedup.estimate for each in workloads if each.held_out is held_out])
+def _mean(workloads: list[WorkloadResult], measurement: Measurement | None, *, held_out: bool) -> Interval | None:
+    """The geometric mean of some workloads; without width where there are no samples to make its interval of."""
+    chosen = [each for each in workloads if each.held_out is held_out]
+    names = {each.name for each in chosen}
+    samples = [each for each in measurement.samples if each.workload in names] if measurement else []
+    if samples:
+        try:
+            return hodges_lehmann(overall_values(samples), Protocol().alpha).widened(coarseness_of(samples)).as_ratio()
+        except (ValueError, ArithmeticError):
+            pass  # the file came from elsewhere, and these are no times
+    mean = geometric_mean([each.speedup.estimate for each in chosen])
+    return None if mean is None else Interval(estimate=mean, low=mean, high=mean)
+
+
+def _mean_text(mean: Interval) -> str:
+    return interval_text(mean) if mean.low < mean.high else speedup_text(mean.estimate)
 
 
 def _against_reference(verdict: Verdict, reference: Verdict | None) -> list[Fact]:

@@ -238,3 +238,20 @@ def test_a_gpus_clock_and_temperature_are_drawn(tmp_path: Path) -> None:
     folder.attempt("001").samples.write_text(strict_json({"selection": measured.model_dump(), "confirmation": None}))
     page = html_report(read_run(folder))
     assert "SM clock while timing" in page and "Temperature while timing" in page and "NVIDIA H100" in page
+
+
+@pytest.mark.parametrize("times", ["as measured", "zero"])
+def test_the_means_of_held_out_and_shown_workloads_have_intervals_where_there_are_samples(
+    tmp_path: Path, times: str
+) -> None:
+    judged = verdict()
+    folder = write_run(tmp_path, judged)
+    measured = a_measurement(judged, random.Random(2))
+    if times == "zero":
+        no_times = [each.model_copy(update={"base_us": 0.0}) for each in measured.samples]
+        measured = measured.model_copy(update={"samples": no_times})
+    folder.attempt("001").samples.write_text(strict_json({"selection": measured.model_dump(), "confirmation": None}))
+    told = " ".join(json.dumps(json.loads(json_report(read_run(folder)))).split())
+    interval_of = r"Held-out workloads [\d.]+x \[[\d.]+, [\d.]+\], shown ones [\d.]+x \[[\d.]+, [\d.]+\]: the gain"
+    assert bool(re.search(interval_of, told)) == (times == "as measured")
+    assert times == "as measured" or "Held-out workloads 10.0x, shown ones 3.91x: the gain" in told
