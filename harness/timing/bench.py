@@ -200,11 +200,16 @@ def _import(path: Path) -> ModuleType:
     try:
         spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:
-        where = traceback.extract_tb(error.__traceback__)[-1]
-        raise TaskError(
-            f"{path}: the bench cannot be imported: {last_line(error)} ({Path(where.filename).name}:{where.lineno})"
-        ) from error
+        raise TaskError(f"{path}: the bench cannot be imported: {last_line(error)} ({_where(error)})") from error
     return module
+
+
+def _where(error: BaseException) -> str:
+    """File and line: of what cannot be parsed, where that is; of anything else, where it was raised."""
+    if isinstance(error, SyntaxError) and error.filename:
+        return f"{Path(error.filename).name}:{error.lineno}"
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{Path(place.filename).name}:{place.lineno}"
 
 
 def last_line(error: BaseException) -> str:

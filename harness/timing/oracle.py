@@ -8,6 +8,7 @@ from harness.timing.session import Fetched
 
 # An oracle that quotes the output may quote megabytes.
 _DETAIL_CHARACTERS = 2000
+_WHAT_CHECK_GIVES = "it must give None for an output that is right, else a sentence that says what is wrong with it"
 INPUTS_CHANGED = "the call changed its inputs, which the base leaves as they are"
 
 
@@ -31,8 +32,10 @@ def check_output(bench: Bench, workload: Workload, given: Given, fetched: Fetche
         detail = bench.check(workload, given.made, fetched.output)
     except Exception as error:
         raise OutputWrong(workload, f"the oracle cannot read the output: {last_line(error)}") from error
-    if detail is not None:
-        raise OutputWrong(workload, str(detail)[:_DETAIL_CHARACTERS])
+    if isinstance(detail, str) and detail:
+        raise OutputWrong(workload, detail[:_DETAIL_CHARACTERS])
+    if detail is not None:  # True for a right output, say: on the base it is found out
+        raise OutputWrong(workload, f"check gave {repr(detail)[:80]}; {_WHAT_CHECK_GIVES}")
 
 
 def inputs_changed(given: Given, fetched: Fetched) -> bool:

@@ -8,6 +8,9 @@ import pytest
 
 from harness.errors import TaskError
 from harness.timing.bench import load_bench
+from harness.timing.inputs import Given
+from harness.timing.oracle import OutputWrong, check_output
+from harness.timing.session import Fetched
 from harness.timing.shipped_source import self_contained_source
 
 GOOD = """
@@ -43,6 +46,7 @@ def test_a_good_bench_loads(tmp_path: Path) -> None:
     [
         (("def check", "def chekc"), "no function check"),
         (("from harness", "import no_such_module\nfrom harness"), "No module named 'no_such_module'"),
+        (("def call(target, inputs):", "def call((target, inputs):"), r"SyntaxError: .* \(bench\.py:8\)"),
         (('name="b", held_out=True', 'name="a"'), "names a more than once"),
         (('[Workload(name="a"), ', "["), "shows none"),
         (('[Workload(name="a"), Workload(name="b", held_out=True)]', '["a"]'), "list of Workload"),
@@ -110,3 +114,13 @@ def test_names_from_outside_are_found_wherever_they_hide(tmp_path: Path, body: s
 def test_repeatable_is_true_false_or_left_out(tmp_path: Path) -> None:
     with pytest.raises(TaskError, match="REPEATABLE is 1; it must be True, False or left out"):
         load_bench(write(tmp_path, f"{GOOD}\nREPEATABLE = 1\n"))
+
+
+@pytest.mark.parametrize(
+    ("given", "said"), [("True", "True"), ("False", "False"), ("''", "''"), ("outputs", r"\[1, 2\]")]
+)
+def test_a_check_that_gives_no_sentence_is_told_what_it_must_give(tmp_path: Path, given: str, said: str) -> None:
+    bench = load_bench(write(tmp_path, GOOD.replace("return None", f"return {given}")))
+    (workload, _) = bench.listed("cpu", held_out=True)
+    with pytest.raises(OutputWrong, match=rf"check gave {said}; it must give None for an output that is right, else a"):
+        check_output(bench, workload, Given(made=[1], packed=b""), Fetched([1, 2], b"", b""))
