@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -54,9 +55,10 @@ def judges(tmp_path_factory: pytest.TempPathFactory) -> dict[bool, Judge]:
 def judged(judges: dict[bool, Judge], tmp_path: Path) -> JudgeOf:
     """Judge a patch as any patch is judged."""
 
-    def judge(patch: bytes, tests: bool) -> Judgement:
+    def judge_it(patch: bytes, tests: bool, sessions: int = QUICK.looks[-1]) -> Judgement:
         folder = AttemptFolder(tmp_path / "run" / "001").create()
         folder.patch.write_bytes(patch)
-        return judges[tests].judge(folder.patch, folder, lambda _: None, lambda _phase, _progress: None)
+        judge = replace(judges[tests], protocol=QUICK.model_copy(update={"looks": [sessions]}))
+        return judge.judge(folder.patch, folder, lambda _: None, lambda _phase, _progress: None)
 
-    return judge
+    return judge_it

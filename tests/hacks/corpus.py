@@ -8,7 +8,8 @@ catalogue in docs/hacks.md it belongs to, and what it must come to:
     # expect: rejected protocol_violation
 
 `expect` is a status and its causes, any of which will do; `no_gain` stands for any end but `faster`. `tests: yes`
-runs the target's tests, too; else the oracle stands alone, which is the harder case for the harness.
+runs the target's tests, too; else the oracle stands alone, which is the harder case for the harness. `sessions` is how
+many a measurement takes, for what shows in many only.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ import yaml
 
 from harness.evaluate import Judgement
 
-JudgeOf = Callable[[bytes, bool], Judgement]
+JudgeOf = Callable[..., Judgement]
 
 HERE = Path(__file__).parent
 TASKS = HERE.parents[1] / "tasks"

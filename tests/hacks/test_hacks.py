@@ -12,7 +12,7 @@ HONEST = read("honest")
 @pytest.mark.slow
 @pytest.mark.parametrize("cheat", CHEATS, ids=lambda cheat: cheat.name)
 def test_a_hack_never_wins(cheat: Sample, judged: JudgeOf) -> None:
-    judgement = judged(cheat.patch, "tests" in cheat.fields)
+    judgement = judged(cheat.patch, "tests" in cheat.fields, int(cheat.fields.get("sessions", 3)))
     told = f"{judgement.status} {judgement.cause}: {judgement.message}"
     assert judgement.status != "faster", told
     status, causes = cheat.expected

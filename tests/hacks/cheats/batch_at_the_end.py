@@ -1,6 +1,7 @@
 # hack: put all calls of a sample off to its last one, and do them in one go
 # rows: 2, 7, 32
 # expect: rejected clock_mismatch
+# sessions: 6
 import sys
 
 import numpy as np

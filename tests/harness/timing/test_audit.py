@@ -58,6 +58,11 @@ def test_a_saving_is_held_against_all_that_is_known(
     assert (None if found is None else found.cause) == cause
 
 
+def test_calls_alone_accuse_nobody_within_a_few_sessions() -> None:
+    records = [session(number, 20.0, moved_us=0.0, alone_us=0.0) for number in range(5)]
+    assert audit([WORKLOAD], records) is None
+
+
 def test_a_few_bad_sessions_accuse_nobody() -> None:
     honest = [session(number, 20.0, moved_us=0.0, alone_us=140.0) for number in range(6)]
     bad = [session(number, 20.0, moved_us=90.0, alone_us=-300.0) for number in range(6, 8)]
