@@ -14,6 +14,8 @@ import psutil
 import pytest
 
 SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
+# Tests that are run in the background or under nohup ignore some of them, and hand that on.
+HEEDED = ["env", "--default-signal=INT,TERM,HUP"]
 # Cleaning up takes this one long enough to be told again meanwhile.
 SLOW_TO_CLEAN = """
 import sys, time
@@ -59,7 +61,7 @@ def at_work_in(folder: Path) -> list[int]:
 
 @pytest.mark.parametrize("number", SIGNALS)
 def test_every_signal_ends_a_verb_tidily(tmp_path: Path, number: signal.Signals) -> None:
-    process = subprocess.Popen(watching(tmp_path), stderr=subprocess.PIPE, start_new_session=True)
+    process = subprocess.Popen([*HEEDED, *watching(tmp_path)], stderr=subprocess.PIPE, start_new_session=True)
     wait_for("worktrees/*/**/begun", tmp_path, process)
     os.kill(process.pid, number)
     said = process.communicate(timeout=30)[1].decode()
@@ -70,21 +72,22 @@ def test_every_signal_ends_a_verb_tidily(tmp_path: Path, number: signal.Signals)
 
 
 def test_a_terminal_that_is_closed_ends_a_verb_tidily(tmp_path: Path) -> None:
-    command = watching(tmp_path)
+    command = [*HEEDED, *watching(tmp_path)]
     child, terminal = pty.fork()
     if child == 0:
-        os.execv(command[0], command)  # noqa: S606 - the verb itself
+        os.execvp(command[0], command)  # noqa: S606 - the verb itself
     give_up = time.monotonic() + 60
     while not list(tmp_path.glob("worktrees/*/**/begun")):
         assert time.monotonic() < give_up
         time.sleep(0.02)
     os.close(terminal)  # the kernel sends SIGHUP, and whatever is said from here on fails
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 130
+    assert psutil.Process(child).wait(30) == 130
     assert list((tmp_path / "worktrees").iterdir()) == []
 
 
 def test_what_is_ignored_from_the_start_stays_ignored(tmp_path: Path) -> None:
-    process = subprocess.Popen(["nohup", *watching(tmp_path)], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    command = [*HEEDED, "nohup", *watching(tmp_path)]
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     wait_for("worktrees/*/**/begun", tmp_path, process)
     process.send_signal(signal.SIGHUP)
     time.sleep(0.3)
@@ -95,7 +98,7 @@ def test_what_is_ignored_from_the_start_stays_ignored(tmp_path: Path) -> None:
 
 def test_a_second_signal_does_not_cut_the_cleaning_off_and_a_third_one_ends_it_at_once(tmp_path: Path) -> None:
     def told(name: str, times: int) -> tuple[int, str]:
-        command = [sys.executable, "-c", SLOW_TO_CLEAN, str(tmp_path / name)]
+        command = [*HEEDED, sys.executable, "-c", SLOW_TO_CLEAN, str(tmp_path / name)]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         assert process.stdout is not None and process.stdout.readline() == b"made\n"
         for _ in range(times):
