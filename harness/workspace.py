@@ -67,10 +67,21 @@ def workspace(space: Path, *, run: Path | None = None, keep: bool = False) -> It
 def _remove(space: Path) -> None:
     """Remove a folder for checkouts; who is told to end in the middle of that does it to the end first."""
     try:
-        worktree.remove_folder(space)
+        _remove_marked(space)
     except KeyboardInterrupt:
-        worktree.remove_folder(space)
+        _remove_marked(space)
         raise
+
+
+def _remove_marked(space: Path) -> None:
+    """Remove a folder for checkouts, its mark last: who is killed in the middle leaves one that is known by it."""
+    if space.is_dir() and not space.is_symlink():
+        for entry in list(space.iterdir()):
+            if entry.is_dir() and not entry.is_symlink():
+                worktree.remove_folder(entry)
+            elif entry.name != _OWNER:
+                entry.unlink(missing_ok=True)
+    worktree.remove_folder(space)
 
 
 def removed(space: Path) -> StorageError | None:
@@ -114,7 +125,9 @@ def free_space(space: Path, run: Path) -> Path:
     name = space
     while name.exists():
         owner = owner_of(name)
-        ours = is_marked(name) if owner is None else owner.run == str(run.resolve())
+        # An empty one is what a kill left between the mark's removal and the folder's.
+        unnamed = owner is None and (is_marked(name) or not any(name.iterdir()))
+        ours = unnamed or (owner is not None and owner.run == str(run.resolve()))
         if ours and not is_in_use(name):
             clear(name)
             break
@@ -126,7 +139,7 @@ def free_space(space: Path, run: Path) -> Path:
 def clear(space: Path) -> None:
     """End what a killed run left running in its folder for checkouts, and remove that; nothing where there is none."""
     end_processes_in(space)
-    worktree.remove_folder(space)
+    _remove_marked(space)
 
 
 def end_processes_in(space: Path) -> int:

@@ -13,6 +13,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from harness.workspace import free_space, is_marked
+
 SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 # Tests that are run in the background or under nohup ignore some of them, and hand that on.
 HEEDED = ["env", "--default-signal=INT,TERM,HUP"]
@@ -23,9 +25,9 @@ from pathlib import Path
 from harness.interruption import end_tidily
 from harness.workspace import workspace
 end_tidily()
-with workspace(Path(sys.argv[1])) as space:
-    for number in range(50_000):
-        (space / str(number)).touch()
+with workspace(Path(sys.argv[1]), run=Path(sys.argv[1]).with_name("run")) as space:
+    for number in range(20_000):
+        (space / str(number)).mkdir()
     print("made", flush=True)
     time.sleep(60)
 """
@@ -112,3 +114,19 @@ def test_a_second_signal_does_not_cut_the_cleaning_off_and_a_third_one_ends_it_a
     code, _ = told("thrice", 3)
     assert code == -signal.SIGINT
     assert (tmp_path / "thrice").is_dir()  # `clean` knows it by its owner, who is dead
+
+
+def test_a_kill_in_the_middle_of_the_cleaning_leaves_a_folder_that_is_known(tmp_path: Path) -> None:
+    space = tmp_path / "space"
+    command = [*HEEDED, sys.executable, "-c", SLOW_TO_CLEAN, str(space)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    assert process.stdout is not None and process.stdout.readline() == b"made\n"
+    made = len(os.listdir(space))  # noqa: PTH208 - a list of 20,000 paths takes longer than the cleaning
+    process.send_signal(signal.SIGINT)
+    while len(os.listdir(space)) == made:  # noqa: PTH208
+        assert process.poll() is None
+    process.kill()
+    process.wait()
+    assert 1 < len(os.listdir(space)) < made and is_marked(space)  # noqa: PTH208
+    assert free_space(space, tmp_path / "another") == tmp_path / "space-2"
+    assert free_space(space, tmp_path / "run") == space and not space.exists()
