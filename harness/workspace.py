@@ -80,7 +80,8 @@ def _remove_marked(space: Path) -> None:
             if entry.is_dir() and not entry.is_symlink():
                 worktree.remove_folder(entry)
             elif entry.name != _OWNER:
-                entry.unlink(missing_ok=True)
+                with contextlib.suppress(OSError):  # the last line says what cannot be deleted
+                    entry.unlink()
     worktree.remove_folder(space)
 
 
